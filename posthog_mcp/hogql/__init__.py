@@ -1,0 +1,1 @@
+"""HogQL without a server: text to a typed tree and back."""
