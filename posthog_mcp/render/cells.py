@@ -1,0 +1,54 @@
+"""One value of a table as text."""
+
+import json
+import re
+from collections.abc import Sequence
+from itertools import islice
+from typing import Any
+
+from posthog_mcp.safety import clean, clean_value
+
+_ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
+_TO_ESCAPE = re.compile(r"[\\\t\n\r]")
+_FINE_TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)(Z|[+-]\d\d:\d\d)$")
+_LARGEST_WHOLE = 2**53  # beyond it a float does not hold every whole number
+
+
+def cell(value: Any) -> str:
+    """A JSON value as one cell: no tab, no line break, nothing hidden; null is empty."""
+    if isinstance(value, str):
+        if not (value.isascii() and value.isprintable()):
+            value = clean(value)
+        return _TO_ESCAPE.sub(lambda match: _ESCAPES[match[0]], value) if _TO_ESCAPE.search(value) else value
+    if value is None:
+        return ""
+    if value is True or value is False:
+        return "true" if value else "false"
+    if isinstance(value, float):
+        whole = value.is_integer() and abs(value) < _LARGEST_WHOLE
+        return str(int(value)) if whole else repr(value)
+    if isinstance(value, int):
+        return str(value)
+    return cell(json.dumps(clean_value(value), ensure_ascii=False, separators=(",", ":")))
+
+
+def coarse_times(rows: Sequence[Sequence[Any]], column: int, shown: int) -> bool:
+    """Whether the times of a column can lose their fractions: no two of those shown differ only there."""
+    fine: set[str] = set()
+    coarse: set[str] = set()
+    for row in islice(rows, shown):
+        value = row[column]
+        if value is None:
+            continue
+        match = _FINE_TIME.match(value) if isinstance(value, str) else None
+        if not match:
+            return False
+        fine.add(value)
+        coarse.add(without_fraction(value))
+    return bool(fine) and len(fine) == len(coarse)
+
+
+def without_fraction(time: Any) -> Any:
+    """An ISO time to the second; anything else unchanged."""
+    match = _FINE_TIME.match(time) if isinstance(time, str) else None
+    return time[: match.start(1)] + match[2] if match else time
