@@ -60,13 +60,9 @@ def _about(table: Table) -> list[str]:
 
 
 def _lines(table: Table, limit: int) -> Iterator[str]:
-    # A row takes at least one tab or line break for each column, so no more rows than this can be shown.
-    possible = limit // len(table.columns) + 1
-    coarse = [
-        index
-        for index in range(len(table.columns))
-        if coarse_times(table.rows, index, min(possible, len(table.rows)))
-    ]
+    # A row with a time takes its twenty characters and a separator for each column: no more rows can be shown.
+    possible = min(limit // (20 + len(table.columns)) + 1, len(table.rows))
+    coarse = [index for index in range(len(table.columns)) if coarse_times(table.rows, index, possible)]
     for row in table.rows:
         if coarse:
             row = list(row)  # noqa: PLW2901 - the caller's row stays as it is
