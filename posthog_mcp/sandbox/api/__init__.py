@@ -1,0 +1,1 @@
+"""The private API: one file per area of PostHog."""

@@ -1,0 +1,1 @@
+"""HTTP as PostHog speaks it: keys, scopes, error bodies, pages, throttles, and faults on request."""
