@@ -1,0 +1,145 @@
+"""What a tool is handed when it runs, and what it says when it cannot go on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from posthog_mcp.api import PostHogClient
+    from posthog_mcp.settings import Settings
+    from posthog_mcp.tool.arguments import ProjectInput
+
+
+class ToolFailure(Exception):  # noqa: N818 - it is the tool's answer, not a fault of the program
+    """What a tool says when it cannot do what was asked.
+
+    Args:
+        what: One sentence: what failed.
+        why: One sentence: the cause.
+        next: One sentence: what to do about it.
+    """
+
+    def __init__(self, what: str, why: str, next: str) -> None:  # noqa: A002 - reads as what, why, next
+        self.what, self.why, self.next = what, why, next
+        super().__init__(" ".join(sentence for sentence in (what, why, next) if sentence))
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A PostHog project. `name` is empty where the key may not read it."""
+
+    id: int
+    name: str = ""
+    timezone: str = "UTC"
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.id})" if self.name else str(self.id)
+
+
+def _project(found: dict[str, Any]) -> Project:
+    return Project(int(found["id"]), str(found.get("name") or ""), str(found.get("timezone") or "UTC"))
+
+
+@dataclass(slots=True)
+class Services:
+    """What all calls of one server share."""
+
+    api: PostHogClient
+    settings: Settings
+    projects: dict[int, Project] = field(default_factory=dict[int, Project])
+
+
+async def _no_progress(done: float, total: float | None, message: str) -> None:
+    del done, total, message
+
+
+@dataclass(slots=True)
+class Context:
+    """What one call is handed.
+
+    Attributes:
+        services: Shared by all calls.
+        caller: Name and version of the client that calls, as it says itself; for records, never for trust.
+        report: Where progress goes.
+        clock: The time now, with its zone.
+    """
+
+    services: Services
+    caller: str = ""
+    report: Callable[[float, float | None, str], Awaitable[None]] = _no_progress
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+    @property
+    def api(self) -> PostHogClient:
+        """PostHog's HTTP API."""
+        return self.services.api
+
+    @property
+    def settings(self) -> Settings:
+        """The server's settings."""
+        return self.services.settings
+
+    async def project(self, args: ProjectInput) -> Project:
+        """The project the call names, else the configured one, else the only one the key sees.
+
+        Raises:
+            ToolFailure: None was named and the key sees several, or none.
+            PostHogError: PostHog refused; its text says why.
+        """
+        wanted = args.project_id or self.settings.project_id
+        if wanted:
+            return await self._named(wanted)
+        seen = await self.list_projects()
+        if len(seen) == 1:
+            return seen[0]
+        if not seen:
+            raise ToolFailure(
+                "No project could be chosen.",
+                "The personal key sees no project.",
+                "Check at PostHog which projects the key is limited to.",
+            )
+        raise ToolFailure(
+            "No project was named.",
+            f"The key sees {len(seen)} of them: {', '.join(map(str, seen[:50]))}.",
+            "Call again with project_id; to choose one for good, set POSTHOG_PROJECT_ID.",
+        )
+
+    async def list_projects(self) -> list[Project]:
+        """Every project the personal key sees, in the order of PostHog's organizations.
+
+        A key limited to projects may not list any, so those are asked for one by one.
+        """
+        key = await self.api.get("/api/personal_api_keys/@current/")
+        if key.get("scoped_teams"):
+            return [await self._named(int(team)) for team in key["scoped_teams"]]
+        organizations = key.get("scoped_organizations") or [
+            item["id"] async for item in self.api.pages("/api/organizations/")
+        ]
+        seen = [
+            _project(item)
+            for organization in organizations
+            async for item in self.api.pages(
+                "/api/organizations/{organization_id}/projects/", organization_id=organization
+            )
+        ]
+        self.services.projects.update({project.id: project for project in seen})
+        return seen
+
+    async def _named(self, project_id: int) -> Project:
+        known = self.services.projects.get(project_id)
+        if known is None:
+            known = _project(await self.api.get("/api/projects/{project_id}/", project_id=project_id))
+            self.services.projects[project_id] = known
+        return known
+
+    def now(self) -> datetime:
+        """The time now, in UTC."""
+        return self.clock()
+
+    async def progress(self, done: float, total: float | None = None, message: str = "") -> None:
+        """Tell the client how far the call is; without effect where the client did not ask for it."""
+        await self.report(done, total, message)

@@ -1,0 +1,138 @@
+"""The record of a tool, and the decorator that makes it."""
+
+from __future__ import annotations
+
+import enum
+import inspect
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from posthog_mcp.tool.arguments import Input
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from posthog_mcp.render import Result
+    from posthog_mcp.tool.context import Context
+
+AREAS = (
+    "events",
+    "flags",
+    "experiments",
+    "annotations",
+    "query",
+    "insights",
+    "persons",
+    "surveys",
+    "errors",
+    "replay",
+    "ai",
+    "web",
+    "project",
+    "api",
+)
+"""Every area a tool can belong to, in the order in which tools are listed."""
+
+Key = Literal["project", "personal", "secret"]
+"""Kinds of keys a tool can do its work with: `phc_`, `phx_` (or OAuth), `phs_`."""
+
+
+class Access(enum.IntEnum):
+    """How far a server may go. Each level includes the ones before it."""
+
+    READ = 1
+    """Asks PostHog; changes nothing and sends no event."""
+    WRITE = 2
+    """Adds events, and makes every change that can be taken back."""
+    FULL = 3
+    """Adds what cannot be taken back, or reaches end users unseen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """Everything known about one tool. The catalogue filters by these fields; nobody keeps a second list.
+
+    Attributes:
+        name: The coroutine's name: snake_case, verb first, at most 40 characters.
+        title: For people, in a client's list.
+        description: The coroutine's docstring: for the model.
+        area: One of `AREAS`.
+        access: The least access a server must have to show it.
+        scopes: Scopes its personal key needs, such as `annotation:read`.
+        keys: Kinds of keys it can work with; any one will do. Empty: none.
+        input: The model of its arguments.
+        run: The coroutine: `await run(context, arguments)`.
+        read_only: Changes nothing at PostHog.
+        destructive: Takes away or overwrites what cannot be had back.
+        idempotent: A second call with the same arguments changes nothing more.
+        default: Listed without asking for its area.
+    """
+
+    name: str
+    title: str
+    description: str
+    area: str
+    access: Access
+    scopes: tuple[str, ...]
+    keys: tuple[Key, ...]
+    input: type[Input]
+    run: Callable[[Context, Any], Awaitable[Result]]
+    read_only: bool
+    destructive: bool
+    idempotent: bool
+    default: bool
+
+
+def tool(
+    *,
+    area: str,
+    access: Access,
+    title: str,
+    scopes: tuple[str, ...] = (),
+    keys: tuple[Key, ...] = ("personal",),
+    destructive: bool = False,
+    idempotent: bool | None = None,
+    default: bool = True,
+) -> Callable[[Callable[[Context, Any], Awaitable[Result]]], Tool]:
+    """Makes a `Tool` of a coroutine `async def name(ctx: Context, args: SomeInput) -> Result`.
+
+    Args:
+        area: One of `AREAS`.
+        access: `Access.READ` tools are read-only, and shown so.
+        title: For people.
+        scopes: Scopes the personal key needs.
+        keys: Kinds of keys it can work with, any one of them.
+        destructive: See `Tool`.
+        idempotent: Not given: as read-only.
+        default: Whether it belongs to the default catalogue.
+    """
+
+    def make(run: Callable[[Context, Any], Awaitable[Result]]) -> Tool:
+        read_only = access is Access.READ
+        return Tool(
+            name=run.__name__,
+            title=title,
+            description=inspect.cleandoc(run.__doc__ or ""),
+            area=area,
+            access=access,
+            scopes=scopes,
+            keys=keys,
+            input=_input_of(run),
+            run=run,
+            read_only=read_only,
+            destructive=destructive,
+            idempotent=read_only if idempotent is None else idempotent,
+            default=default,
+        )
+
+    return make
+
+
+def _input_of(run: Callable[..., Any]) -> type[Input]:
+    """The model its second parameter is annotated with, by name where annotations are strings."""
+    annotations = [value for name, value in run.__annotations__.items() if name != "return"]
+    given = annotations[1]
+    model = run.__globals__[given] if isinstance(given, str) else given
+    if not (isinstance(model, type) and issubclass(model, Input)):
+        raise TypeError(f"{run.__name__} must take a Context and an Input")
+    return model
