@@ -13,9 +13,10 @@ this one record::
         '''List the notes on the project's charts. To add one, use create_annotation.'''
 """
 
+from posthog_mcp.settings import AREAS, Access
 from posthog_mcp.tool.arguments import Input, JsonArray, JsonObject, JsonValue, ProjectInput, ValueText
 from posthog_mcp.tool.context import Context, Project, Services, ToolFailure
-from posthog_mcp.tool.record import AREAS, Access, Key, Tool, tool
+from posthog_mcp.tool.record import Key, Tool, tool
 
 __all__ = [
     "AREAS",

@@ -90,7 +90,7 @@ class Context:
             ToolFailure: None was named and the key sees several, or none.
             PostHogError: PostHog refused; its text says why.
         """
-        wanted = args.project_id or self.settings.project_id
+        wanted = self.settings.pinned_project_id or args.project_id or self.settings.project_id
         if wanted:
             return await self._named(wanted)
         seen = await self.list_projects()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import enum
 import inspect
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from posthog_mcp.settings import AREAS, Access
 from posthog_mcp.tool.arguments import Input
 
 if TYPE_CHECKING:
@@ -15,37 +15,8 @@ if TYPE_CHECKING:
     from posthog_mcp.render import Result
     from posthog_mcp.tool.context import Context
 
-AREAS = (
-    "events",
-    "flags",
-    "experiments",
-    "annotations",
-    "query",
-    "insights",
-    "persons",
-    "surveys",
-    "errors",
-    "replay",
-    "ai",
-    "web",
-    "project",
-    "api",
-)
-"""Every area a tool can belong to, in the order in which tools are listed."""
-
 Key = Literal["project", "personal", "secret"]
 """Kinds of keys a tool can do its work with: `phc_`, `phx_` (or OAuth), `phs_`."""
-
-
-class Access(enum.IntEnum):
-    """How far a server may go. Each level includes the ones before it."""
-
-    READ = 1
-    """Asks PostHog; changes nothing and sends no event."""
-    WRITE = 2
-    """Adds events, and makes every change that can be taken back."""
-    FULL = 3
-    """Adds what cannot be taken back, or reaches end users unseen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +53,11 @@ class Tool:
     idempotent: bool
     default: bool
 
+    def within(self, access: Access) -> bool:
+        """Whether a server of this access may run it."""
+        levels = tuple(Access)
+        return levels.index(self.access) <= levels.index(access)
+
 
 def tool(
     *,
@@ -106,6 +82,8 @@ def tool(
         idempotent: Not given: as read-only.
         default: Whether it belongs to the default catalogue.
     """
+    if area not in AREAS:
+        raise ValueError(f"there is no area {area!r}")
 
     def make(run: Callable[[Context, Any], Awaitable[Result]]) -> Tool:
         read_only = access is Access.READ
