@@ -15,12 +15,69 @@ PERSONAL_KEY = "phx_sandbox"
 READ_KEY = "phx_sandbox_read"
 SECRET_KEY = "phs_sandbox"  # noqa: S105 - the same
 
+# posthog/scopes.py: what a key can be allowed to read or write.
+SCOPE_OBJECTS = (
+    "action",
+    "activity_log",
+    "alert",
+    "annotation",
+    "batch_export",
+    "cohort",
+    "comment",
+    "dashboard",
+    "dashboard_template",
+    "early_access_feature",
+    "endpoint",
+    "error_tracking",
+    "evaluation",
+    "event_definition",
+    "experiment",
+    "experiment_holdout",
+    "experiment_saved_metric",
+    "export",
+    "external_data_source",
+    "feature_flag",
+    "group",
+    "health_issue",
+    "heatmap",
+    "hog_flow",
+    "hog_function",
+    "insight",
+    "insight_variable",
+    "integration",
+    "llm_analytics",
+    "llm_prompt",
+    "logs",
+    "notebook",
+    "organization",
+    "organization_member",
+    "person",
+    "plugin",
+    "project",
+    "property_definition",
+    "query",
+    "revenue_analytics",
+    "session_recording",
+    "session_recording_playlist",
+    "sharing_configuration",
+    "subscription",
+    "survey",
+    "task",
+    "tracing",
+    "user",
+    "user_interview",
+    "warehouse_table",
+    "warehouse_view",
+    "web_analytics",
+    "webhook",
+)
+
 _BIRTH = "2026-01-01T00:00:00Z"
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key as PostHog knows it: `scopes` are `object:action`, `*` in either place stands for all."""
+    """A key as PostHog knows it: `scopes` are `object:action`, or `*` alone for all of them."""
 
     value: str = field(repr=False)
     kind: KeyKind
@@ -30,9 +87,8 @@ class Key:
 
     def allows(self, scope: str) -> bool:
         """Whether the key has the scope; `write` includes `read`, as in PostHog."""
-        name, _, action = scope.partition(":")
-        wanted = {"*", scope, f"*:{action}", f"{name}:write"}
-        return any(held in wanted for held in self.scopes)
+        name = scope.partition(":")[0]
+        return any(held in ("*", scope, f"{name}:write") for held in self.scopes)
 
 
 KEYS = {
@@ -40,7 +96,13 @@ KEYS = {
     for key in (
         Key(PROJECT_TOKEN, "project", "Project token", "token", ()),
         Key(PERSONAL_KEY, "personal", "Sandbox, all scopes", "0197f000-0000-7000-8000-00000000000a", ("*",)),
-        Key(READ_KEY, "personal", "Sandbox, read only", "0197f000-0000-7000-8000-00000000000b", ("*:read",)),
+        Key(
+            READ_KEY,
+            "personal",
+            "Sandbox, read only",
+            "0197f000-0000-7000-8000-00000000000b",
+            tuple(f"{name}:read" for name in SCOPE_OBJECTS),
+        ),
         Key(SECRET_KEY, "secret", "Sandbox, flags secret", "secret", ("feature_flag:read",)),
     )
 }

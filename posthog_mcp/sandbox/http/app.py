@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from posthog_mcp.sandbox.sandbox import Sandbox
 
-API_MODULES = ()
+API_MODULES = ("accounts", "projects", "annotations", "activity_log")
 ENVIRONMENTS = "/api/environments/"
 
 
@@ -80,7 +80,7 @@ class CanonicalPath:
 
 
 class RequestLog:
-    """Keep method, path and status of each request for `GET /_sandbox/requests`; 0 is an answer never sent."""
+    """Keep method, path and status of each request for `GET /_sandbox/requests`; 0: never answered."""
 
     def __init__(self, app: ASGIApp, sandbox: Sandbox) -> None:
         """Wrap the app; must be the outermost layer, since it is who sees the connection."""
