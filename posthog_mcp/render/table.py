@@ -60,7 +60,7 @@ def _about(table: Table) -> list[str]:
 
 
 def _lines(table: Table, limit: int) -> Iterator[str]:
-    # A row with a time takes its twenty characters and a separator for each column: no more rows can be shown.
+    # A row with a time takes its twenty characters and a separator for each column: no more rows fit.
     possible = min(limit // (20 + len(table.columns)) + 1, len(table.rows))
     coarse = [index for index in range(len(table.columns)) if coarse_times(table.rows, index, possible)]
     for row in table.rows:

@@ -1,0 +1,68 @@
+"""Feature flags in words: who gets what."""
+
+from typing import Any, cast
+
+_SIGNS = {
+    "exact": "=",
+    "is_not": "≠",
+    "icontains": "contains",
+    "not_icontains": "does not contain",
+    "regex": "matches",
+    "not_regex": "does not match",
+    "gt": ">",
+    "gte": "≥",
+    "lt": "<",
+    "lte": "≤",
+    "is_set": "is set",
+    "is_not_set": "is not set",
+    "is_date_before": "before",
+    "is_date_after": "after",
+    "is_date_exact": "on",
+    "flag_evaluates_to": "is",
+}
+Json = dict[str, Any]
+
+
+def conditions(filters: Json) -> list[str]:
+    """Each release condition as one sentence: `email contains @acme.com: 50 %`."""
+    return [_condition(group) for group in _objects(filters.get("groups"))]
+
+
+def variants(filters: Json) -> str:
+    """The variants with their shares: `control 50 %, test 50 %`; empty for a flag that is on or off."""
+    multivariate: Json = filters.get("multivariate") or {}
+    return ", ".join(
+        f"{item.get('key')} {_percent(item.get('rollout_percentage'))}"
+        for item in _objects(multivariate.get("variants"))
+    )
+
+
+def _condition(group: Json) -> str:
+    rows = [_row(item) for item in _objects(group.get("properties"))]
+    who = " and ".join(rows) or "everyone"
+    variant = f" → {group['variant']}" if group.get("variant") else ""
+    return f"{who}: {_percent(group.get('rollout_percentage'))}{variant}"
+
+
+def _row(item: Json) -> str:
+    operator, value = item.get("operator") or "exact", item.get("value")
+    if item.get("type") == "cohort":
+        return f"{'not ' if operator == 'not_in' else ''}in cohort {item.get('cohort_name') or value}"
+    name = f"flag {item.get('key')}" if item.get("type") == "flag" else str(item.get("key"))
+    if operator in ("is_set", "is_not_set"):
+        return f"{name} {_SIGNS[operator]}"
+    several = cast("list[Any]", value) if isinstance(value, list) else [value]
+    return f"{name} {_SIGNS.get(operator, operator)} {' or '.join(map(_plain, several))}"
+
+
+def _plain(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _percent(share: float | None) -> str:
+    return f"{100 if share is None else share:g} %"
+
+
+def _objects(value: Any) -> list[Json]:
+    items = cast("list[Any]", value) if isinstance(value, list) else []
+    return [cast("Json", item) for item in items if isinstance(item, dict)]

@@ -1,0 +1,80 @@
+"""Filters, in one form for every tool: rows of property, operator, value, and what the property is on."""
+
+import json
+from typing import Any, Literal, cast
+
+from pydantic import Field
+
+from posthog_mcp.tool.arguments import Input, ValueText
+
+Operator = Literal[
+    "exact",
+    "is_not",
+    "icontains",
+    "not_icontains",
+    "regex",
+    "not_regex",
+    "gt",
+    "gte",
+    "lt",
+    "lte",
+    "is_set",
+    "is_not_set",
+    "is_date_exact",
+    "is_date_before",
+    "is_date_after",
+    "in",
+    "not_in",
+    "flag_evaluates_to",
+]
+_WITHOUT_VALUE = ("is_set", "is_not_set")
+
+
+class Filter(Input):
+    """One row: all rows must hold."""
+
+    property: str = Field(
+        min_length=1, max_length=400, description="Property name; a cohort's id or a flag's key for those."
+    )
+    operator: Operator = Field("exact", description="How to compare; is_set and is_not_set take no value.")
+    value: ValueText = Field(
+        "", max_length=4_000, description='Text; for any of several a JSON list: ["a","b"].'
+    )
+    on: Literal["event", "person", "session", "group", "cohort", "flag"] = Field(
+        "person", description="What has the property."
+    )
+
+
+def posthog_filters(filters: list[Filter]) -> list[dict[str, Any]]:
+    """The rows as PostHog's own property filters.
+
+    Raises:
+        ValueError: With words for the caller.
+    """
+    return [_posthog_filter(row) for row in filters]
+
+
+def _posthog_filter(row: Filter) -> dict[str, Any]:
+    if row.on == "cohort":
+        if not row.property.isdigit():
+            raise ValueError(f"`{row.property}` is no cohort: give the cohort's id as property")
+        operator = "not_in" if row.operator in ("not_in", "is_not") else "in"
+        return {"key": "id", "type": "cohort", "value": int(row.property), "operator": operator}
+    if row.on == "flag":
+        value: Any = {"true": True, "false": False}.get(row.value.lower(), row.value)
+        return {"key": row.property, "type": "flag", "value": value, "operator": "flag_evaluates_to"}
+    if row.operator in _WITHOUT_VALUE:
+        return {"key": row.property, "type": row.on, "value": row.operator, "operator": row.operator}
+    if not row.value:
+        raise ValueError(f"`{row.property}` {row.operator} needs a value")
+    return {"key": row.property, "type": row.on, "value": _several(row.value), "operator": row.operator}
+
+
+def _several(text: str) -> str | list[Any]:
+    if not text.startswith("["):
+        return text
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text  # a text may begin with a bracket
+    return cast("list[Any]", value) if isinstance(value, list) else text
