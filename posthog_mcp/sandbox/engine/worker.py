@@ -21,7 +21,7 @@ from posthog_mcp.sandbox.engine.errors import EngineError, EngineMissing
 
 READERS: Final = 3
 #: A worker whose parent was killed needs a moment to let go of the directory that the next one wants.
-LOCK_SECONDS: Final = 5.0
+LOCK_SECONDS: Final = 3.0
 END_SECONDS: Final = 2.0
 
 
@@ -153,10 +153,7 @@ def main(arguments: list[str]) -> None:
         # Held open: the lock is its.
         lock = _lock(Path(arguments[0]))
         worker = Worker(_in_thread(lambda: database.Database(Path(arguments[0]))), answers)
-    except EngineMissing as error:
-        frames.write(answers, {"id": 0, "missing": True})
-        sys.stderr.write(f"{error}\n")
-        sys.stderr.flush()
+    except EngineMissing:
         os._exit(errors.ENGINE_MISSING_EXIT)
     except EngineError as error:
         frames.write(answers, {"id": 0, "error": vars(error)})
