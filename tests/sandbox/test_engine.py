@@ -56,9 +56,9 @@ async def until(condition: Callable[[], bool], seconds: float = 5.0) -> None:
 
 async def is_running(engine: Engine) -> None:
     """Wait until ClickHouse knows of FOREVER."""
-    question = f"SELECT countIf(query = '{FOREVER}') FROM system.processes"
+    question = "SELECT countIf(query = {sql:String}) FROM system.processes"
     async with asyncio.timeout(5):
-        while (await engine.query(question)).rows[0][0] == 0:  # noqa: ASYNC110  nor does ClickHouse
+        while (await engine.query(question, {"sql": FOREVER})).rows[0][0] == 0:  # noqa: ASYNC110  nor does ClickHouse
             await asyncio.sleep(0.01)
 
 
@@ -161,8 +161,8 @@ async def test_a_refused_query_says_why_without_its_sql(engine: Engine, sql: str
 
 def test_a_message_is_cut_before_the_compiled_sql() -> None:
     text = (
-        "Code: 47. DB::Exception: Code: 47. DB::Exception: Unknown expression identifier `x`. In scope SELECT x "
-        "FROM ph.events. (UNKNOWN_IDENTIFIER) (version 26.9.2.1). (UNKNOWN_IDENTIFIER)"
+        "Code: 47. DB::Exception: Code: 47. DB::Exception: Unknown expression identifier `x`. In scope SELECT "
+        "x FROM ph.events. (UNKNOWN_IDENTIFIER) (version 26.9.2.1). (UNKNOWN_IDENTIFIER)"
     )
     error = errors.from_chdb(text)
     assert (error.code, error.name) == (47, "UNKNOWN_IDENTIFIER")
