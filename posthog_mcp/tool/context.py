@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from posthog_mcp.api.errors import MissingScope
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
@@ -20,12 +22,12 @@ class ToolFailure(Exception):  # noqa: N818 - it is the tool's answer, not a fau
     Args:
         what: One sentence: what failed.
         why: One sentence: the cause.
-        next: One sentence: what to do about it.
+        next_step: One sentence: what to do about it.
     """
 
-    def __init__(self, what: str, why: str, next: str) -> None:  # noqa: A002 - reads as what, why, next
-        self.what, self.why, self.next = what, why, next
-        super().__init__(" ".join(sentence for sentence in (what, why, next) if sentence))
+    def __init__(self, what: str, why: str, next_step: str) -> None:
+        self.what, self.why, self.next_step = what, why, next_step
+        super().__init__(" ".join(filter(None, (what, why, next_step))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +37,19 @@ class Project:
     id: int
     name: str = ""
     timezone: str = "UTC"
+    token: str = field(default="", repr=False)
 
     def __str__(self) -> str:
         return f"{self.name} ({self.id})" if self.name else str(self.id)
 
 
 def _project(found: dict[str, Any]) -> Project:
-    return Project(int(found["id"]), str(found.get("name") or ""), str(found.get("timezone") or "UTC"))
+    return Project(
+        int(found["id"]),
+        str(found.get("name") or ""),
+        str(found.get("timezone") or "UTC"),
+        str(found.get("api_token") or ""),
+    )
 
 
 @dataclass(slots=True)
@@ -51,6 +59,7 @@ class Services:
     api: PostHogClient
     settings: Settings
     projects: dict[int, Project] = field(default_factory=dict[int, Project])
+    token_project: Project | None = None
 
 
 async def _no_progress(done: float, total: float | None, message: str) -> None:
@@ -132,9 +141,31 @@ class Context:
     async def _named(self, project_id: int) -> Project:
         known = self.services.projects.get(project_id)
         if known is None:
-            known = _project(await self.api.get("/api/projects/{project_id}/", project_id=project_id))
+            try:
+                known = _project(await self.api.get("/api/projects/{project_id}/", project_id=project_id))
+            except MissingScope:
+                # A key for queries alone may not read the project's name: the id is enough to work with.
+                known = Project(project_id)
             self.services.projects[project_id] = known
         return known
+
+    async def token_project(self) -> Project | None:
+        """The project that the project token belongs to, where the personal key can tell; else None."""
+        token = self.settings.project_token
+        if token is None or self.settings.personal_api_key is None:
+            return None
+        if self.services.token_project is None:
+            try:
+                seen = await self.list_projects()
+            except PostHogError:
+                return None  # a key that may not list projects is no reason to fail what needs none
+            mine = (project for project in seen if project.token == token.get_secret_value())
+            self.services.token_project = next(mine, None)
+        return self.services.token_project
+
+    def link(self, project: Project, path: str) -> str:
+        """The page of PostHog's app that shows an object, such as `feature_flags/12`."""
+        return f"{self.api.hosts.private}/project/{project.id}/{path}"
 
     def now(self) -> datetime:
         """The time now, in UTC."""
