@@ -98,7 +98,6 @@ class ProjectInput(Input):
 
     project_id: int | None = Field(
         None,
-        gt=0,
         description="Project, from list_projects. Default: the configured or only one.",
     )
 

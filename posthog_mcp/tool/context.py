@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from posthog_mcp.api.errors import MissingScope
 
+from posthog_mcp.api.errors import PostHogError
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 

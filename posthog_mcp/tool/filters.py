@@ -3,7 +3,7 @@
 import json
 from typing import Any, Literal, cast
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from posthog_mcp.tool.arguments import Input, ValueText
 
@@ -44,30 +44,25 @@ class Filter(Input):
         "person", description="What has the property."
     )
 
+    @model_validator(mode="after")
+    def _fits(self) -> "Filter":
+        if self.on == "cohort" and not self.property.isdigit():
+            raise ValueError(f"`{self.property}` is no cohort: give the cohort's id as property")
+        if self.on != "cohort" and self.operator not in _WITHOUT_VALUE and not self.value:
+            raise ValueError(f"`{self.property}` {self.operator} needs a value")
+        return self
 
-def posthog_filters(filters: list[Filter]) -> list[dict[str, Any]]:
-    """The rows as PostHog's own property filters.
 
-    Raises:
-        ValueError: With words for the caller.
-    """
-    return [_posthog_filter(row) for row in filters]
-
-
-def _posthog_filter(row: Filter) -> dict[str, Any]:
+def posthog_filter(row: Filter) -> dict[str, Any]:
+    """The row as PostHog's own property filter: `{key, type, operator, value}`."""
     if row.on == "cohort":
-        if not row.property.isdigit():
-            raise ValueError(f"`{row.property}` is no cohort: give the cohort's id as property")
         operator = "not_in" if row.operator in ("not_in", "is_not") else "in"
         return {"key": "id", "type": "cohort", "value": int(row.property), "operator": operator}
     if row.on == "flag":
         value: Any = {"true": True, "false": False}.get(row.value.lower(), row.value)
         return {"key": row.property, "type": "flag", "value": value, "operator": "flag_evaluates_to"}
-    if row.operator in _WITHOUT_VALUE:
-        return {"key": row.property, "type": row.on, "value": row.operator, "operator": row.operator}
-    if not row.value:
-        raise ValueError(f"`{row.property}` {row.operator} needs a value")
-    return {"key": row.property, "type": row.on, "value": _several(row.value), "operator": row.operator}
+    value = row.operator if row.operator in _WITHOUT_VALUE else _several(row.value)
+    return {"key": row.property, "type": row.on, "value": value, "operator": row.operator}
 
 
 def _several(text: str) -> str | list[Any]:

@@ -2,6 +2,9 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+from pydantic import AfterValidator
 
 _RELATIVE = re.compile(r"^-?(\d{1,5})([mhdw])$")
 _SHOWN = 40  # characters of a value that an error repeats
@@ -39,3 +42,13 @@ def parse_time(text: str, now: datetime) -> datetime:
 def iso(moment: datetime) -> str:
     """The time as PostHog takes it: `2026-03-01T10:00:00.250000Z`, fractions only where there are any."""
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _check(words: str) -> str:
+    if words:
+        parse_time(words, datetime.now(UTC))
+    return words
+
+
+Moment = Annotated[str, AfterValidator(_check)]
+"""An argument that `parse_time` reads; checked with the arguments, turned into a time when the tool runs."""
