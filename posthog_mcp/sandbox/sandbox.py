@@ -80,7 +80,11 @@ class Sandbox:
         engine = await Engine.start(data_dir / "engine")
         return cls(engine, Store(data_dir / "sandbox.sqlite"), options or Options())
 
-    async def close(self) -> None:
-        """Stop taking work, finish what was promised, stop the engine."""
-        await self.engine.close()
+    async def stop(self) -> None:
+        """Finish what was promised and close the store; the engine goes on."""
         self.store.close()
+
+    async def close(self) -> None:
+        """Stop everything."""
+        await self.stop()
+        await self.engine.close()

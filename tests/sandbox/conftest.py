@@ -1,0 +1,73 @@
+"""A sandbox per test on one engine per process: starting ClickHouse is the slow part, emptying it is not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import httpx2
+import pytest
+
+from posthog_mcp.sandbox.engine import Engine
+from posthog_mcp.sandbox.engine.schema import TABLES
+from posthog_mcp.sandbox.http.app import build
+from posthog_mcp.sandbox.http.throttles import Throttles
+from posthog_mcp.sandbox.sandbox import Options, Sandbox
+from posthog_mcp.sandbox.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+BASE = "http://sandbox.test"
+
+
+@pytest.fixture(scope="session")
+async def shared_engine(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Engine]:
+    pytest.importorskip("chdb")
+    engine = await Engine.start(tmp_path_factory.mktemp("engine"))
+    yield engine
+    await engine.close()
+
+
+@pytest.fixture
+def options() -> Options:
+    """What the test's sandbox is opened with; override it in a test module."""
+    return Options(throttles=Throttles(scope="off"))
+
+
+@pytest.fixture
+async def sandbox(shared_engine: Engine, tmp_path: Path, options: Options) -> AsyncIterator[Sandbox]:
+    for table in TABLES:
+        await shared_engine.execute(f"TRUNCATE TABLE ph.{table}")
+    sandbox = Sandbox(shared_engine, Store(tmp_path / "sandbox.sqlite"), options)
+    yield sandbox
+    await sandbox.stop()
+
+
+def client(sandbox: Sandbox, key: str | None) -> httpx2.AsyncClient:
+    """A client of the sandbox's app in this process; None sends no key."""
+    headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+    return httpx2.AsyncClient(
+        transport=httpx2.ASGITransport(build(sandbox)), base_url=BASE, headers=headers, timeout=60
+    )
+
+
+@pytest.fixture
+async def api(sandbox: Sandbox) -> AsyncIterator[httpx2.AsyncClient]:
+    """The private API with the key that may do everything."""
+    async with client(sandbox, "phx_sandbox") as one:
+        yield one
+
+
+@pytest.fixture
+async def reader(sandbox: Sandbox) -> AsyncIterator[httpx2.AsyncClient]:
+    """The private API with the key that may only read."""
+    async with client(sandbox, "phx_sandbox_read") as one:
+        yield one
+
+
+@pytest.fixture
+async def anyone(sandbox: Sandbox) -> AsyncIterator[httpx2.AsyncClient]:
+    """A client without a key."""
+    async with client(sandbox, None) as one:
+        yield one
