@@ -1,0 +1,1 @@
+"""The public capture endpoints: what SDKs send, decoded, checked and handed to ingestion."""
