@@ -86,7 +86,10 @@ class Answered(PostHogError):  # noqa: N818 - the tree reads as words
     Attributes:
         status: The HTTP status.
         code: PostHog's code of the error, such as `invalid_input`, else empty.
+        wait: Seconds after which PostHog says to come back; None when it does not say.
     """
+
+    wait: float | None = None
 
     def __init__(
         self, what: str, why: str, next_step: str, *, said: str = "", status: int = 0, code: str = ""
@@ -152,12 +155,10 @@ class RateLimited(Answered):
     """A limit is spent.
 
     Attributes:
-        wait: Seconds until there is room again; None when nobody knows.
         limit_class: Which limits count this call: crud, analytics, query, values, definitions or none.
         spent: What is used up: `requests`, `concurrency` or `bytes`.
     """
 
-    wait: float | None = None
     limit_class: str = ""
     spent: str = "requests"
 

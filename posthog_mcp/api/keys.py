@@ -89,9 +89,10 @@ class Keys:
     def _missing(self, wanted: tuple[KeyType, ...]) -> str:
         variables = [_SLOTS[kind].variable for kind in wanted if kind in _SLOTS]
         for kind, slot in _SLOTS.items():
-            given = self._given(kind)
-            if given and kind not in wanted and key_type(given) in wanted:
-                return f"{variables[0]} is not set; {slot.variable} holds a {key_type(given)}, which belongs there."
+            given = self._given(kind) or ""
+            right = key_variable(key_type(given))
+            if kind not in wanted and key_type(given) in wanted:
+                return f"{slot.variable} holds a {key_type(given)}, which belongs in {right}."
         return f"{' and '.join(variables)} {'is' if len(variables) == 1 else 'are'} not set."
 
     def _given(self, kind: KeyType) -> str | None:
