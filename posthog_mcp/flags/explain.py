@@ -1,0 +1,196 @@
+"""Why a flag has the value it has: every condition, every filter, every number."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from posthog_mcp.flags.buckets import holdout_bucket, rollout_bucket, variant_bucket
+from posthog_mcp.flags.call import Call, Properties
+from posthog_mcp.flags.decision import Code, Decision, Unknown
+from posthog_mcp.flags.filters import Filter
+from posthog_mcp.flags.flag import CompiledFlag, Condition
+
+
+@dataclass(frozen=True, slots=True)
+class FilterReport:
+    """One filter of a condition.
+
+    Attributes:
+        kind: `person`, `group`, `cohort` or `flag`.
+        key: The property, cohort id or flag key.
+        operator: PostHog's operator.
+        wanted: The filter's value.
+        given: The property's value as it was compared; `None` when it was not given.
+        matched: Whether the filter holds, `None` when that cannot be told.
+        why: The comparison in words.
+    """
+
+    kind: str
+    key: str
+    operator: str
+    wanted: Any
+    given: Any
+    matched: bool | None
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionReport:
+    """One release condition.
+
+    Attributes:
+        index: Its place, from 0.
+        outcome: `match`, `no_match`, `outside_rollout`, `undecided` or `not_reached`.
+        why: The outcome in words.
+        filters: Its filters, all of them, also after one that ruled the condition out.
+        rollout_percentage: 0 to 100; `None` in the definition means 100.
+        bucket: Where the hash puts the subject, 0 to 100; inside means at most `rollout_percentage`.
+        variant: The variant the condition names.
+    """
+
+    index: int
+    outcome: str
+    why: str
+    filters: tuple[FilterReport, ...]
+    rollout_percentage: float
+    bucket: float | None
+    variant: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A decision with the way to it.
+
+    Attributes:
+        decision: What `evaluate` answers.
+        subject: Whom the flag is about, in words; empty when there is nobody.
+        holdout: What the holdout did, in words; empty when the flag has none.
+        variant_bucket: Where the hash puts the subject among the variants, 0 to 100; `None` without variants.
+        conditions: The release conditions in their order.
+    """
+
+    decision: Decision
+    subject: str
+    holdout: str
+    variant_bucket: float | None
+    conditions: tuple[ConditionReport, ...]
+
+
+def explain(flag: CompiledFlag, call: Call) -> Explanation:
+    """Evaluate a flag, then walk its conditions with the same closures."""
+    decision = flag.decide(call)
+    properties, subject, words = _subject(flag, call)
+    settled = decision.code in (Code.FLAG_DISABLED, Code.HOLDOUT_CONDITION_VALUE, Code.SUPER_CONDITION_VALUE)
+    reports: list[ConditionReport] = []
+    over = settled or not words
+    for condition in flag.conditions:
+        report = _condition(flag, condition, call, properties, subject, reached=not over)
+        reports.append(report)
+        over = over or _ends(flag, report, condition, decision)
+    return Explanation(
+        decision,
+        words,
+        _holdout(flag, subject) if words else "",
+        _percent(variant_bucket(flag.key, subject)) if flag.variants and words else None,
+        tuple(reports),
+    )
+
+
+def _ends(flag: CompiledFlag, report: ConditionReport, condition: Condition, decision: Decision) -> bool:
+    if report.outcome == "outside_rollout":
+        return flag.early_exit
+    last = decision.condition_index == condition.index
+    return report.outcome == "match" or (report.outcome == "undecided" and decision.needs_server and not last)
+
+
+def _subject(flag: CompiledFlag, call: Call) -> tuple[Properties, str, str]:
+    if flag.locate is None:
+        return call.person, call.distinct_id, f"the person {call.distinct_id!r}"
+    found = flag.locate(call)
+    if not isinstance(found, tuple):
+        return {}, "", ""
+    properties, subject = found
+    if properties is call.person:
+        return properties, subject, f"the person {call.distinct_id!r}, hashed as {subject!r}"
+    return properties, subject, f"the group {subject!r}"
+
+
+def _condition(
+    flag: CompiledFlag,
+    condition: Condition,
+    call: Call,
+    properties: Properties,
+    subject: str,
+    *,
+    reached: bool,
+) -> ConditionReport:
+    share = 1.0 if condition.share is None else condition.share
+
+    def report(
+        outcome: str, why: str, filters: tuple[FilterReport, ...] = (), bucket: float | None = None
+    ) -> ConditionReport:
+        variant = condition.source.get("variant")
+        return ConditionReport(
+            condition.index, outcome, why, filters, _percent(share), bucket, variant or None
+        )
+
+    if not reached:
+        return report("not_reached", "the flag was settled before this condition")
+    if condition.locate is not None:
+        found = condition.locate(call)
+        if found is None:
+            return report("no_match", "the group it is about was not passed")
+        if isinstance(found, Unknown):
+            return report("undecided", found.detail)
+        properties, subject = found
+    filters = tuple(_filter(each, properties, call) for each in condition.filters)
+    against = next((each for each in filters if each.matched is False), None)
+    if against is not None:
+        return report("no_match", against.why, filters)
+    doubtful = next((each for each in filters if each.matched is None), None)
+    if doubtful is not None:
+        return report("undecided", doubtful.why, filters)
+    place = rollout_bucket(flag.key, subject)
+    if condition.share is not None and place > condition.share:
+        why = f"its filters hold, but {_percent(place):g} is beyond the rollout of {_percent(share):g} %"
+        return report("outside_rollout", why, filters, _percent(place))
+    why = "its filters hold" if filters else "it has no filters"
+    return report("match", f"{why}, and the rollout includes the subject", filters, _percent(place))
+
+
+def _filter(filter_: Filter, properties: Properties, call: Call) -> FilterReport:
+    source = filter_.source
+    kind = str(source.get("type") or "person")
+    operator = str(source.get("operator") or "exact")
+    wanted = source.get("value")
+    outcome = filter_.matches(properties, call)
+    if kind == "cohort":
+        key, given, words = str(wanted), None, f"cohort {wanted}"
+    elif kind == "flag":
+        key = str(source.get("key"))
+        given = call.tried.get(key)
+        words = f"flag {key!r} is {given!r}"
+    else:
+        key = str(source.get("key"))
+        given = properties.get(key)
+        words = f"{key} is {given!r}" if key in properties else f"{key} is not given"
+    if isinstance(outcome, Unknown):
+        return FilterReport(kind, key, operator, wanted, given, None, outcome.detail)
+    verdict = "holds" if outcome else "does not hold"
+    return FilterReport(
+        kind, key, operator, wanted, given, outcome, f"{words}; {operator} {wanted!r} {verdict}"
+    )
+
+
+def _holdout(flag: CompiledFlag, subject: str) -> str:
+    if flag.holdout is None:
+        return ""
+    name, share = flag.holdout
+    verdict = "held out" if flag.held_out(subject) else "not held out"
+    place = _percent(holdout_bucket(subject))
+    return f"holdout {name} takes {_percent(share):g} %, the subject is at {place:g}: {verdict}"
+
+
+def _percent(fraction: float) -> float:
+    return round(fraction * 100, 6)

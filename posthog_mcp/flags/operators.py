@@ -1,0 +1,237 @@
+"""PostHog's property operators: a filter's value becomes a test of a property's value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, datetime
+from typing import Any, NamedTuple
+
+from posthog_mcp.flags import dates, patterns, values, versions
+from posthog_mcp.flags.call import Call, Rules
+from posthog_mcp.flags.values import NotTextError
+
+Test = Callable[[Any, Call], bool]
+
+EQUALITY = frozenset({"exact", "is_not"})
+PRESENCE = frozenset({"is_set", "is_not_set"})
+TEXT = frozenset(
+    {"icontains", "not_icontains", "starts_with", "not_starts_with", "ends_with", "not_ends_with"}
+)
+REGEX = frozenset({"regex", "not_regex"})
+NUMERIC = frozenset({"gt", "gte", "lt", "lte"})
+DATE = frozenset({"is_date_before", "is_date_after"})
+SEMVER_COMPARE = frozenset({"semver_eq", "semver_neq", "semver_gt", "semver_gte", "semver_lt", "semver_lte"})
+SEMVER_RANGE = frozenset({"semver_tilde", "semver_caret", "semver_wildcard"})
+SEMVER = SEMVER_COMPARE | SEMVER_RANGE
+
+# From this `property_matching_version` on, the words true and false are compared as text.
+_TEXT_ONLY = 2
+# What PostHog's server knows beyond its packages; a local evaluation cannot decide these.
+SERVER_ONLY = frozenset({"icontains_multi", "not_icontains_multi", "is_date_exact"})
+SERVER_ALIASES = {"min": "gte", "max": "lte"}
+
+# On the server a person without the property passes these.
+TRUE_WHEN_ABSENT = frozenset(
+    {
+        "is_not",
+        "is_not_set",
+        "not_icontains",
+        "not_icontains_multi",
+        "not_starts_with",
+        "not_ends_with",
+        "not_regex",
+    }
+)
+# A property that is given but null is false for these, whatever the filter says.
+FALSE_WHEN_NULL = DATE | SEMVER | {"is_date_exact"}
+
+
+class UnusableFilterError(ValueError):
+    """No value of the property could be tested against this filter."""
+
+
+class UnreadableValueError(ValueError):
+    """The property's value is of a kind the operator cannot compare."""
+
+
+def compile_test(operator: str, value: object, rules: Rules) -> Test:
+    """The test of a given property value; presence was tested before.
+
+    The test raises `UnreadableValueError` or `NotTextError` for a value it cannot compare,
+    `UnsharedPatternError` for a text on which the regular expression engines differ, and
+    `UnusableFilterError` for a date that does not exist this year.
+
+    Raises:
+        UnusableFilterError: When the operator is unknown, or cannot use the filter's value.
+    """
+    operator = SERVER_ALIASES.get(operator, operator) if rules.served else operator
+    try:
+        if operator in EQUALITY:
+            return equality(value, rules, expected=operator == "exact").test
+        if operator in TEXT:
+            return _text(operator, value)
+        if operator in REGEX:
+            return _regex(str(value), rules, expected=operator == "regex")
+        if operator in NUMERIC:
+            return _numeric(operator, value)
+        if operator in DATE or (operator == "is_date_exact" and rules.served):
+            return _date(operator, str(value))
+        if operator in SEMVER:
+            return _semver(operator, value, rules)
+        if operator in ("icontains_multi", "not_icontains_multi") and rules.served:
+            return _any_contained(value, expected=operator == "icontains_multi")
+    except NotTextError as problem:
+        raise UnusableFilterError(f"the filter's value cannot be compared as text: {problem}") from None
+    raise UnusableFilterError(f"the operator {operator!r} is unknown")
+
+
+class Equality(NamedTuple):
+    """An `exact` or `is_not` filter: the lower-case texts it names, and whether naming one is a match."""
+
+    texts: frozenset[str]
+    outcome: bool
+    by_truth: bool
+
+    def test(self, given: object, _call: Call) -> bool:
+        """Whether a property's value passes.
+
+        Raises:
+            NotTextError: When the value has no text.
+        """
+        text = values.text_of(given)
+        named = values.is_truthy(given) if self.by_truth else text.lower() in self.texts
+        return named is self.outcome
+
+
+def equality(value: object, rules: Rules, *, expected: bool) -> Equality:
+    """The filter behind `exact` (`expected` true) and `is_not`.
+
+    Raises:
+        NotTextError: When a wanted value has no text.
+    """
+    if value == [] or (rules.matching_version != _TEXT_ONLY and values.is_truth_word(value)):
+        return Equality(frozenset({"true"}), values.is_truthy(value) is expected, by_truth=True)
+    wanted = value if values.is_list(value) else [value]
+    texts = frozenset(values.text_of(item).lower() for item in wanted)
+    return Equality(texts, expected, by_truth=False)
+
+
+def _text(operator: str, value: object) -> Test:
+    wanted = values.ascii_lower(values.text_of(value))
+    negated = operator.startswith("not_")
+    find = _FINDERS[operator.removeprefix("not_")]
+    return lambda given, _: find(values.ascii_lower(values.text_of(given)), wanted) is not negated
+
+
+_FINDERS: dict[str, Callable[[str, str], bool]] = {
+    "icontains": lambda text, wanted: wanted in text,
+    "starts_with": lambda text, wanted: text.startswith(wanted),
+    "ends_with": lambda text, wanted: text.endswith(wanted),
+}
+
+
+def _any_contained(value: object, *, expected: bool) -> Test:
+    items = value if values.is_list(value) else [value]
+    wanted = [values.ascii_lower(values.text_of(item)) for item in items]
+
+    def contained(given: object, _: Call) -> bool:
+        text = values.ascii_lower(values.text_of(given))
+        return any(item in text for item in wanted) is expected
+
+    return contained
+
+
+def _regex(pattern: str, rules: Rules, *, expected: bool) -> Test:
+    if not pattern:
+        return lambda given, _: bool(values.text_of(given) or True) is expected
+    if rules.served:
+
+        def as_served(given: object, _: Call) -> bool:
+            found = patterns.search_as_server(pattern, values.text_of(given))
+            return found is not None and found is expected
+
+        return as_served
+    try:
+        patterns.check(pattern)
+    except patterns.UnsharedPatternError as problem:
+        raise UnusableFilterError(f"the pattern needs PostHog's own engine: {problem}") from None
+
+    def search(given: object, _: Call) -> bool:
+        text = values.text_of(given)
+        regex = patterns.shared(pattern)
+        return regex.valid and regex.search(text) is expected
+
+    return search
+
+
+def _numeric(operator: str, value: object) -> Test:
+    limit = values.number_of(value)
+    if limit is None:
+        raise UnusableFilterError("the filter's value is not a number")
+    bound = limit
+    compare = _COMPARISONS[operator]
+
+    def test(given: object, _: Call) -> bool:
+        number = values.number_of(given)
+        return number is not None and compare(number, bound)
+
+    return test
+
+
+_COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
+    "gt": lambda given, wanted: given > wanted,
+    "gte": lambda given, wanted: given >= wanted,
+    "lt": lambda given, wanted: given < wanted,
+    "lte": lambda given, wanted: given <= wanted,
+    "eq": lambda given, wanted: given == wanted,
+    "neq": lambda given, wanted: given != wanted,
+    "is_date_before": lambda given, wanted: given < wanted,
+    "is_date_after": lambda given, wanted: given > wanted,
+    "is_date_exact": lambda given, wanted: given == wanted,
+}
+
+
+def _date(operator: str, text: str) -> Test:
+    try:
+        moment = dates.compile_date(text)
+    except (ValueError, OverflowError):
+        raise UnusableFilterError(f"the filter's value {text!r} is not a date") from None
+    compare = _COMPARISONS[operator]
+
+    def test(given: object, call: Call) -> bool:
+        try:
+            wanted = moment(call.clock())
+        except (ValueError, OverflowError):
+            raise UnusableFilterError(f"the filter's date {text!r} does not exist") from None
+        if isinstance(given, datetime):
+            return compare(dates.aware(given), wanted)
+        if isinstance(given, date):
+            return compare(given, wanted.date())
+        if not isinstance(given, str):
+            raise UnreadableValueError("it is not a date")
+        try:
+            return compare(dates.parse_moment(given, call.clock()), wanted)
+        except (ValueError, OverflowError):
+            raise UnreadableValueError("its text is not an ISO date or time") from None
+
+    return test
+
+
+def _semver(operator: str, value: object, rules: Rules) -> Test:
+    zeros = rules.served
+    try:
+        if operator in SEMVER_RANGE:
+            lower, upper = versions.version_range(operator, value, leading_zeros=zeros)
+            return lambda given, _: lower <= _version(given, leading_zeros=zeros) < upper
+        wanted = versions.parse_version(value, leading_zeros=zeros)
+    except ValueError:
+        raise UnusableFilterError(f"the filter's value {str(value)!r} is not a version") from None
+    compare = _COMPARISONS[operator.removeprefix("semver_")]
+    return lambda given, _: compare(_version(given, leading_zeros=zeros), wanted)
+
+
+def _version(given: object, *, leading_zeros: bool) -> versions.Version:
+    try:
+        return versions.parse_version(given, leading_zeros=leading_zeros)
+    except ValueError:
+        raise UnreadableValueError("it is not a version") from None
