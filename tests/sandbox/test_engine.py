@@ -161,8 +161,8 @@ async def test_a_refused_query_says_why_without_its_sql(engine: Engine, sql: str
 
 def test_a_message_is_cut_before_the_compiled_sql() -> None:
     text = (
-        "Code: 47. DB::Exception: Code: 47. DB::Exception: Unknown expression identifier `x`. In scope SELECT "
-        "x FROM ph.events. (UNKNOWN_IDENTIFIER) (version 26.9.2.1). (UNKNOWN_IDENTIFIER)"
+        "Code: 47. DB::Exception: Code: 47. DB::Exception: Unknown expression identifier `x`. In scope "
+        "SELECT x FROM ph.events. (UNKNOWN_IDENTIFIER) (version 26.9.2.1). (UNKNOWN_IDENTIFIER)"
     )
     error = errors.from_chdb(text)
     assert (error.code, error.name) == (47, "UNKNOWN_IDENTIFIER")
