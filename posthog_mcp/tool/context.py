@@ -6,9 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from posthog_mcp.api.errors import MissingScope
-
-from posthog_mcp.api.errors import PostHogError
+from posthog_mcp.api.errors import MissingScope, PostHogError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -128,14 +126,14 @@ class Context:
         if key.get("scoped_teams"):
             return [await self._named(int(team)) for team in key["scoped_teams"]]
         organizations = key.get("scoped_organizations") or [
-            item["id"] async for item in self.api.pages("/api/organizations/")
+            item["id"] async for page in self.api.pages("/api/organizations/") for item in page.results
         ]
+        path = "/api/organizations/{organization_id}/projects/"
         seen = [
             _project(item)
             for organization in organizations
-            async for item in self.api.pages(
-                "/api/organizations/{organization_id}/projects/", organization_id=organization
-            )
+            async for page in self.api.pages(path, organization_id=organization)
+            for item in page.results
         ]
         self.services.projects.update({project.id: project for project in seen})
         return seen

@@ -1,0 +1,153 @@
+"""The one road of a call: find, validate, allow, run, clean, cut, fence, audit."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+import anyio
+
+from posthog_mcp.api.errors import PostHogError
+from posthog_mcp.render import render
+from posthog_mcp.safety import audit, clean, fence
+from posthog_mcp.safety.redact import redact
+from posthog_mcp.server.arguments import check
+from posthog_mcp.server.log import places
+from posthog_mcp.tool import Context, ToolFailure
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from posthog_mcp.server.catalog import Catalogue
+    from posthog_mcp.settings import Settings
+    from posthog_mcp.tool import Services
+
+_log = logging.getLogger(__name__)
+
+_LONGEST_ERROR = 4_000
+"""Characters; Claude Code cuts errors at about 10,000."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a call comes to, before it is put into the words of the protocol."""
+
+    text: str
+    structured: dict[str, Any] | None = None
+    is_error: bool = False
+
+
+class Dispatcher:
+    """Runs calls, whatever transport or command they came by.
+
+    Args:
+        catalogue: The tools that may be called.
+        settings: The server's settings.
+        services: Opens what the calls share at the first call that gets so far; called for each.
+    """
+
+    def __init__(
+        self, catalogue: Catalogue, settings: Settings, services: Callable[[], Awaitable[Services]]
+    ) -> None:
+        self.catalogue = catalogue
+        self._settings = settings
+        self._services = services
+        self._secrets = settings.secrets()
+
+    async def call(
+        self,
+        name: str,
+        arguments: Mapping[str, Any],
+        *,
+        caller: str = "",
+        report: Callable[[float, float | None, str], Awaitable[None]] | None = None,
+        as_json: bool = False,
+    ) -> Answer:
+        """Run one tool. Never raises: whatever goes wrong becomes an answer that says what to do next.
+
+        Args:
+            name: The tool.
+            arguments: As they were sent.
+            caller: Name and version of the client.
+            report: Takes progress: how far, of how much, words.
+            as_json: Rows as an object rather than as a table of text.
+        """
+        started = time.monotonic()
+        shown, outcome, answer = "unknown", "cancelled", Answer("", is_error=True)
+        try:
+            tool = self.catalogue.find(name)
+            shown = tool.name
+            args = check(tool, arguments, self.catalogue.without)
+            with anyio.move_on_after(self._settings.call_seconds) as deadline:
+                context = Context(await self._services(), caller)
+                if report is not None:
+                    context.report = report
+                result = await tool.run(context, args)
+                rendered = render(result, as_json=as_json or getattr(args, "format", "") == "json")
+                answer, outcome = self._kept(rendered.text, rendered.structured), "ok"
+            if deadline.cancelled_caught:
+                answer, outcome = self._error(self._too_slow(shown)), "error"
+        except ToolFailure as failure:
+            answer, outcome = self._error(str(failure)), "refused"
+        except Exception as error:  # noqa: BLE001 - the last stop before the wire
+            answer, outcome = self._failed(shown, error), "error"
+        finally:
+            milliseconds = (time.monotonic() - started) * 1000
+            audit(shown, outcome, milliseconds=milliseconds, characters=len(answer.text))
+        return answer
+
+    def _kept(self, text: str, structured: dict[str, Any] | None) -> Answer:
+        """An answer without the keys that PostHog's own objects or the events in it may carry."""
+        kept = redact(text, self._secrets)
+        if structured is not None and kept is not text:
+            structured = {key: self._kept_value(value) for key, value in structured.items()}
+        return Answer(kept, structured)
+
+    def _kept_value(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return redact(value, self._secrets)
+        if isinstance(value, dict):
+            return {key: self._kept_value(item) for key, item in cast("dict[str, Any]", value).items()}
+        if isinstance(value, list):
+            return [self._kept_value(item) for item in cast("list[Any]", value)]
+        return value
+
+    def _error(self, text: str) -> Answer:
+        return Answer(clean(redact(text, self._secrets))[:_LONGEST_ERROR], is_error=True)
+
+    def _failed(self, name: str, error: Exception) -> Answer:
+        known = _innermost(error)
+        if isinstance(known, PostHogError):
+            return self._refused_by_posthog(known)
+        if isinstance(known, ToolFailure):
+            return self._error(str(known))
+        incident = secrets.token_hex(4)
+        _log.error("incident %s: %s failed with %s", incident, name, places(known))
+        return self._error(
+            f"{name} failed. This is a fault of posthog-mcp, not of the call; its log has it as incident "
+            f"{incident}. Try once more; if it fails again, report the incident and go on without this tool.",
+        )
+
+    def _refused_by_posthog(self, error: PostHogError) -> Answer:
+        if not error.said:
+            return self._error(str(error))
+        why = error.why.replace(error.said, "in the words below")
+        words = self._error(" ".join(filter(None, (error.what, why, error.next_step)))).text
+        return Answer(f"{words}\n{fence(self._error(error.said).text)}", is_error=True)
+
+    def _too_slow(self, name: str) -> str:
+        return (
+            f"{name} was stopped. It had not finished within {self._settings.call_seconds:g} seconds. "
+            "Ask for less: a shorter period, fewer rows, or a narrower filter."
+        )
+
+
+def _innermost(error: Exception) -> Exception:
+    """The error inside the groups that concurrent work raises."""
+    while isinstance(error, ExceptionGroup):
+        inner = cast("ExceptionGroup[Exception]", error).exceptions
+        error = next((item for item in inner if isinstance(item, PostHogError | ToolFailure)), inner[0])
+    return error
