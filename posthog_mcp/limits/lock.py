@@ -1,0 +1,82 @@
+"""One process at a time, first come first served.
+
+SQLite's own waiting polls and starves: with eight processes the slowest waited twenty times as long as with a
+file lock around the transaction.
+"""
+
+import sys
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+if sys.platform == "win32":
+    from filelock import FileLock, Timeout
+
+    class _Lock:
+        def __init__(self, path: Path) -> None:
+            self._lock = FileLock(path, thread_local=False, mode=0o600)
+
+        def acquire(self, *, blocking: bool) -> bool:
+            try:
+                self._lock.acquire(blocking=blocking)
+            except Timeout:
+                return False
+            return True
+
+        def release(self) -> None:
+            self._lock.release()
+
+        def close(self) -> None:
+            self._lock.release(force=True)
+else:
+    import fcntl
+    import os
+
+    class _Lock:
+        # `filelock` opens the file anew for each lock: 70 µs against 1 µs on a descriptor that stays open,
+        # which would be most of what a permit costs.
+        def __init__(self, path: Path) -> None:
+            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+        def acquire(self, *, blocking: bool) -> bool:
+            try:
+                fcntl.flock(self._descriptor, fcntl.LOCK_EX | (0 if blocking else fcntl.LOCK_NB))
+            except BlockingIOError:
+                return False
+            return True
+
+        def release(self) -> None:
+            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+
+        def close(self) -> None:
+            os.close(self._descriptor)
+
+
+class SharedLock:
+    """Excludes other threads of this process and other processes of this machine."""
+
+    def __init__(self, path: Path) -> None:
+        self._threads = threading.Lock()
+        self._file = _Lock(path)
+
+    @contextmanager
+    def held(self, *, blocking: bool) -> Generator[bool]:
+        """Hold the lock inside; gives False, holding nothing, where it is taken and `blocking` is false."""
+        if not self._threads.acquire(blocking=blocking):
+            yield False
+            return
+        try:
+            if not self._file.acquire(blocking=blocking):
+                yield False
+                return
+            try:
+                yield True
+            finally:
+                self._file.release()
+        finally:
+            self._threads.release()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
