@@ -342,10 +342,12 @@ class SelectSetNode(Node):
 
 @dataclass(slots=True)
 class SelectSetQuery(Expr):
-    """SELECTs joined by UNION, INTERSECT, EXCEPT, in the order written."""
+    """SELECTs joined by UNION, INTERSECT, EXCEPT, in the order written; `limit` and `offset` are of the whole."""
 
     initial_select_query: Query
     subsequent_select_queries: list[SelectSetNode]
+    limit: Expr | None = None
+    offset: Expr | None = None
 
 
 Query = SelectQuery | SelectSetQuery

@@ -1,0 +1,543 @@
+"""SELECT: its clauses, joins, CTEs and set operations."""
+
+from __future__ import annotations
+
+from typing import Literal, NoReturn, cast
+
+from posthog_mcp.hogql import ast
+from posthog_mcp.hogql.cursor import CLAUSES, RESERVED
+from posthog_mcp.hogql.errors import HogQLSyntaxError
+from posthog_mcp.hogql.forms import Forms
+from posthog_mcp.hogql.lexer import NAMES
+
+_COLUMN_ALIASES = frozenset(
+    "name quoted asc ascending cohort date descending final id return top totals".split()
+)
+"""Kinds of token that may name a column without AS."""
+
+_TABLE_ALIASES = frozenset("name quoted date first id key".split())
+"""Kinds of token that may name a table without AS."""
+
+_JOIN_WORDS = frozenset("all anti any asof cross full inner left natural outer positional right semi".split())
+
+
+def _join_types() -> dict[str, str]:
+    """Words before JOIN to the type of the join, spelled in the one order PostHog uses."""
+    types = {"": "JOIN", "cross": "CROSS JOIN", "positional": "POSITIONAL JOIN", "inner": "INNER JOIN"}
+    types |= {"semi": "SEMI JOIN", "anti": "ANTI JOIN"}
+    for how in ("all", "any", "asof"):
+        types |= dict.fromkeys((how, f"{how} inner", f"inner {how}"), f"{how.upper()} INNER JOIN")
+    for side in ("left", "right", "full"):
+        for outer in ("", " outer"):
+            base = side + outer
+            types[base] = f"{base.upper()} JOIN"
+            for how in ("all", "any") if side == "full" else ("all", "any", "asof", "semi", "anti"):
+                types |= dict.fromkeys((f"{how} {base}", f"{base} {how}"), f"{base} {how} join".upper())
+    return types
+
+
+_JOIN_TYPES = _join_types()
+
+
+class Queries(Forms):
+    """What gives rows."""
+
+    __slots__ = ()
+
+    def query(self) -> ast.Query:
+        """Read SELECTs joined by set operations."""
+        parenthesized = self.kinds[self.i] == "("
+        return self._set(self._term(), parenthesized=parenthesized)
+
+    def query_after(self, first: ast.Query) -> ast.Query:
+        """Go on after a query in parentheses: UNION and the like, LIMIT."""
+        return self._set(first, parenthesized=True)
+
+    def _set(self, first: ast.Query, *, parenthesized: bool) -> ast.Query:
+        nodes: list[ast.SelectSetNode] = []
+        while self.kinds[self.i] in ("union", "intersect", "except"):
+            start = self.start
+            operator = self._set_operator()
+            parenthesized = self.kinds[self.i] == "("
+            nodes.append(ast.SelectSetNode(self._term(), operator, start=start, end=self.end))
+        query = ast.SelectSetQuery(first, nodes, start=first.start, end=self.end) if nodes else first
+        if parenthesized:
+            self._limit_of_parenthesized(query)
+        return query
+
+    def _set_operator(self) -> ast.SetOperator:
+        word = self.kinds[self.i]
+        self.i += 1
+        if self.accept("all"):
+            operator = f"{word} all"
+        elif self.kinds[self.i] == "distinct" and word != "except":
+            self.i += 1
+            operator = f"{word} distinct"
+        else:
+            operator = "union distinct" if word == "union" else word
+        if self.kinds[self.i] == "by":
+            self.unsupported("UNION … BY NAME", "select the columns in the same order", width=2)
+        return cast("ast.SetOperator", operator.upper())
+
+    def _term(self) -> ast.Query:
+        """Read one SELECT, or a query in parentheses, with its CTEs."""
+        ctes = self._ctes()
+        if not self.accept("("):
+            return self._select(ctes)
+        self.enter()
+        query = self.subquery(")")
+        self.depth -= 1
+        if ctes:
+            first = query
+            while isinstance(first, ast.SelectSetQuery):
+                first = first.initial_select_query
+            first.ctes = [*(first.ctes or []), *ctes]
+        return query
+
+    def _limit_of_parenthesized(self, query: ast.Query) -> None:
+        """Read ORDER BY, LIMIT, OFFSET after `(select …)`."""
+        if self.kinds[self.i] == "order":
+            self.unsupported(
+                "ORDER BY after a query in parentheses, which PostHog drops,",
+                "write select * from (…) order by …",
+                width=2,
+            )
+        if self.kinds[self.i] not in ("limit", "offset"):
+            return
+        query.limit, query.offset = None, None
+        if isinstance(query, ast.SelectQuery):
+            query.limit_with_ties = False
+        while self.kinds[self.i] in ("limit", "offset"):
+            if self.accept("limit"):
+                query.limit = self.expression()
+                if self.accept(","):
+                    query.offset = self.expression()
+            else:
+                self.i += 1
+                query.offset = self.expression()
+
+    # --- CTEs --------------------------------------------------------------------------------------------
+
+    def _ctes(self) -> list[ast.CTE] | None:
+        if self.kinds[self.i] != "with":
+            return None
+        self.i += 1
+        recursive = self.kinds[self.i] == "recursive" and self.kinds[self.i + 1] not in ("as", "(")
+        self.i += recursive
+        ctes = [self._cte(recursive=recursive)]
+        while self.accept(",") and self.kinds[self.i] != "select":
+            ctes.append(self._cte(recursive=recursive))
+        return ctes
+
+    def _cte(self, *, recursive: bool) -> ast.CTE:
+        start = self.start
+        if self._at_subquery_cte():
+            name = self.name("the name of a CTE")
+            columns = self.names("a column name") if self.kinds[self.i] == "(" else None
+            self.expect("as")
+            self.accept("not")
+            self.accept("materialized")
+            self.expect("(", "`(` and a SELECT")
+            self.enter()
+            expr = self.subquery(")")
+            self.depth -= 1
+            return ast.CTE(name, expr, "subquery", columns, recursive, start=start, end=self.end)
+        self.enter()
+        expr = self.expression(2)
+        self.depth -= 1
+        self.expect("as", "`as` and a name (a CTE is `name as (select …)` or `expression as name`)")
+        return ast.CTE(self.alias(), expr, "column", None, recursive, start=start, end=self.end)
+
+    def _at_subquery_cte(self) -> bool:
+        """Whether `name as (` or `name (a, b) as (` comes next."""
+        kinds, i = self.kinds, self.i + 1
+        if kinds[self.i] not in NAMES:
+            return False
+        if kinds[i] == "(":
+            i += 1
+            while kinds[i] in NAMES and kinds[i + 1] == ",":
+                i += 2
+            i += 1
+            if kinds[i] != ")":
+                return False
+            i += 1
+        if kinds[i] != "as":
+            return False
+        return kinds[i + 1] in ("(", "materialized") or kinds[i + 1 : i + 3] == ["not", "materialized"]
+
+    # --- one SELECT --------------------------------------------------------------------------------------
+
+    def _select(self, ctes: list[ast.CTE] | None) -> ast.SelectQuery:
+        start = self.start
+        if not self.accept("select"):
+            self._no_select()
+        query = ast.SelectQuery([], ctes=ctes, start=ctes[0].start if ctes else start)
+        if self.kinds[self.i] == "distinct" and self.starts_expression(self.i + 1):
+            self.i += 1
+            query.distinct = True
+        if self.kinds[self.i] == "top" and self.kinds[self.i + 1] == "number":
+            self.unsupported("TOP", "end the query with LIMIT", width=2)
+        self._columns_of(query)
+        if self.accept("from"):
+            query.select_from = self._from()
+        self._array_join(query)
+        if self.accept("prewhere"):
+            query.prewhere = self.expression()
+        if self.accept("where"):
+            query.where = self.expression()
+        if self.kinds[self.i] in ("group", "with"):
+            self._group_by(query)
+        if self.accept("having"):
+            query.having = self.expression()
+        if self.accept("qualify"):
+            query.qualify = self.expression()
+        if self.accept("window"):
+            query.window_exprs = self._windows()
+        if self.accept_words("order", "by"):
+            query.order_by = self.order_by()
+        if self.kinds[self.i] in ("limit", "offset"):
+            self._limits(query)
+        query.end = self.end
+        return query
+
+    def _no_select(self) -> NoReturn:
+        kind = self.kinds[self.i]
+        if kind == "{":
+            self.unsupported("a placeholder for a whole query", "write the query, or put {name} after FROM")
+        if kind == "<":
+            self.unsupported("HogQLX, a tag,", "write plain SQL")
+        self.fail("`select` or `with` (HogQL only reads: there is no INSERT, UPDATE, DELETE or DDL)")
+
+    def _columns_of(self, query: ast.SelectQuery) -> None:
+        if self.starts_clause():
+            self.fail("a column after `select`")
+        query.select.append(self._column())
+        while self.accept(","):
+            if self.starts_clause() or self.kinds[self.i] in ("end", ")", ";"):
+                break
+            query.select.append(self._column())
+
+    def _column(self) -> ast.Expr:
+        """Read a column with what names it, AS or not."""
+        expr = self.expression()
+        kind, written, start, end = self.tokens[self.i]
+        if kind not in _COLUMN_ALIASES:
+            return expr
+        if kind == "name" and written.lower() in RESERVED:
+            message = f"`{written}` cannot be an alias, PostHog reserves it: choose another name"
+            raise HogQLSyntaxError(message, self.text, start, end, "another name")
+        return ast.Alias(self.name("a name"), expr, start=expr.start, end=end)
+
+    def _group_by(self, query: ast.SelectQuery) -> None:
+        if self.kinds[self.i] == "with":
+            self.fail("GROUP BY before WITH TOTALS")
+        self.i += 1
+        self.expect("by")
+        if self.kinds[self.i] == "grouping" and self.kinds[self.i + 1] == "sets":
+            self.unsupported("GROUPING SETS", "use CUBE, ROLLUP or UNION ALL", width=2)
+        exprs = [self.expression()]
+        while self.accept(","):
+            if self.starts_clause() or self.kinds[self.i] in ("end", ")", ";", "with"):
+                break
+            exprs.append(self.expression())
+        query.group_by = exprs
+        only = exprs[0] if len(exprs) == 1 else None
+        if isinstance(only, ast.Field) and self.text[only.start : only.end].lower() == "all":
+            query.group_by, query.group_by_mode = None, "all"
+        elif isinstance(only, ast.Call) and only.args and only.name.lower() in ("cube", "rollup"):
+            mode = cast("Literal['cube', 'rollup']", only.name.lower())
+            query.group_by, query.group_by_mode = only.args, mode
+        if self.kinds[self.i] == "with":
+            self._group_by_with(query)
+
+    def _group_by_with(self, query: ast.SelectQuery) -> None:
+        word = self.kinds[self.i + 1]
+        if word not in ("cube", "rollup", "totals"):
+            self.i += 1
+            self.fail("`rollup`, `cube` or `totals`")
+        if query.group_by_mode:
+            self.unsupported(
+                f"WITH {word.upper()} after another form of grouping", "use one of them", width=2
+            )
+        self.i += 2
+        query.group_by_mode = cast("Literal['with cube', 'with rollup', 'with totals']", f"with {word}")
+        if self.kinds[self.i] == "with" and self.kinds[self.i + 1] in ("cube", "rollup", "totals"):
+            self._group_by_with(query)
+
+    def _windows(self) -> dict[str, ast.WindowExpr]:
+        windows: dict[str, ast.WindowExpr] = {}
+        while True:
+            name = self.name("the name of a window")
+            self.expect("as")
+            self.expect("(")
+            windows[name] = self.window()
+            if not self.accept(","):
+                return windows
+
+    # --- LIMIT -------------------------------------------------------------------------------------------
+
+    def _limits(self, query: ast.SelectQuery) -> None:
+        """Read `limit n by …`, then `limit n`, `offset m` in either order.
+
+        `limit 1, 2` is limit 1 offset 2, while `limit 1, 2 by x` is 2 rows after 1: so PostHog reads them.
+        """
+        while self.kinds[self.i] in ("limit", "offset"):
+            if self.kinds[self.i] == "offset":
+                self._once(query.offset, "OFFSET")
+                self.i += 1
+                query.offset = self.expression()
+                continue
+            self._once(query.limit, "LIMIT")
+            self.i += 1
+            limit, offset, comma = self._limit()
+            if self.kinds[self.i] == "by":
+                if query.limit_by or query.offset:
+                    self.fail("LIMIT … BY before LIMIT and OFFSET")
+                n, skipped = (offset, limit) if comma and offset else (limit, offset)
+                query.limit_by = ast.LimitByExpr(n, self._limit_by(), skipped)
+                continue
+            if offset:
+                self._once(query.offset, "OFFSET")
+            query.limit, query.offset = limit, offset or query.offset
+            if (comma or not offset) and self.accept_words("with", "ties"):
+                query.limit_with_ties = True
+
+    def _limit(self) -> tuple[ast.Expr, ast.Expr | None, bool]:
+        """Read `n`, `n, m` or `n offset m` after LIMIT; the flag is true for the comma."""
+        if (
+            self.kinds[self.i] == "number"
+            and self.kinds[self.i + 1] == "%"
+            and not self.starts_expression(self.i + 2)
+        ):
+            self.unsupported("LIMIT n%", "give a number of rows", width=2)
+        limit = self.expression()
+        if self.accept(","):
+            return limit, self.expression(), True
+        if self.accept("offset"):
+            return limit, self.expression(), False
+        return limit, None, False
+
+    def _limit_by(self) -> list[ast.Expr]:
+        self.i += 1
+        exprs = [self.expression()]
+        while self.accept(","):
+            exprs.append(self.expression())
+        return exprs
+
+    def _once(self, value: ast.Expr | None, what: str) -> None:
+        if value is not None:
+            self.fail(f"only one {what}")
+
+    # --- FROM --------------------------------------------------------------------------------------------
+
+    def _from(self) -> ast.JoinExpr:
+        """Read tables and joins; the first table holds the next, and so on."""
+        return self._joins(self._table())
+
+    def _joins(self, first: ast.JoinExpr) -> ast.JoinExpr:
+        last, length = first, 0
+        while True:
+            while last.next_join:
+                last = last.next_join
+            joined = self._join()
+            if joined is None:
+                return first
+            last.next_join = joined
+            length += 1
+            self.chain(length)
+
+    def _join(self) -> ast.JoinExpr | None:
+        start = self.start
+        if self.accept(","):
+            join_type = "CROSS JOIN"
+        else:
+            join_type = self._join_type()
+            if join_type is None:
+                return None
+        table = self._table()
+        table.join_type = join_type
+        if join_type != "CROSS JOIN":
+            table.constraint = self._constraint()
+        table.start = start
+        return table
+
+    def _join_type(self) -> str | None:
+        """Take the words up to JOIN; None, and nothing taken, if there is no join."""
+        i = self.i
+        while self.kinds[i] in _JOIN_WORDS:
+            i += 1
+        if self.kinds[i] != "join":
+            if i > self.i and self.kinds[i] != "array":
+                self.i = i
+                self.fail("`join`")
+            return None
+        words = " ".join(self.kinds[self.i : i])
+        if "natural" in words:
+            self.unsupported("NATURAL JOIN, which PostHog reads as JOIN,", "write JOIN … ON …", width=2)
+        if words not in _JOIN_TYPES:
+            message = f"there is no `{words} join`"
+            raise HogQLSyntaxError(message, self.text, self.start, self.tokens[i][3], "a kind of join")
+        self.i = i + 1
+        return _JOIN_TYPES[words]
+
+    def _constraint(self) -> ast.JoinConstraint | None:
+        start = self.start
+        if self.accept("on"):
+            expr = self.expression()
+            if self.kinds[self.i] == ",":
+                self.unsupported("a comma after ON …", "join conditions with AND, tables with CROSS JOIN")
+            return ast.JoinConstraint(expr, "ON", start=start, end=self.end)
+        if not self.accept("using"):
+            return None
+        expr = self.expression()
+        if self.kinds[self.i] == ",":
+            exprs = [expr]
+            while self.accept(","):
+                exprs.append(self.expression())
+            expr = ast.Tuple(exprs, start=expr.start, end=self.end)
+        return ast.JoinConstraint(expr, "USING", start=start, end=self.end)
+
+    def _table(self) -> ast.JoinExpr:
+        start = self.start
+        if self.kinds[self.i] == "(":
+            table = self._parenthesized_table()
+            if isinstance(table, ast.JoinExpr):
+                return table
+            join = ast.JoinExpr(table, start=start)
+        elif self.accept("{"):
+            self.enter()
+            expr = self.expression()
+            self.depth -= 1
+            self.expect("}")
+            join = ast.JoinExpr(ast.Placeholder(expr, start=start, end=self.end), start=start)
+        else:
+            join = self._named_table()
+        self._after_table(join)
+        join.end = self.end
+        return join
+
+    def _named_table(self) -> ast.JoinExpr:
+        start = self.start
+        if self.starts_clause():
+            self.fail("a table name")
+        chain: list[str | int] = [self.name("a table name")]
+        while self.accept("."):
+            chain.append(self.name("a table name"))
+        join = ast.JoinExpr(ast.Field(chain, start=start, end=self.end), start=start)
+        if self.kinds[self.i] == "(" and len(chain) == 1:
+            self.i += 1
+            self.enter()
+            join.table_args = self.expressions(")")
+            self.depth -= 1
+        return join
+
+    def _parenthesized_table(self) -> ast.JoinExpr | ast.Query:
+        """Read `(select …)`, or tables and joins in parentheses, which change nothing."""
+        self.i += 1
+        self.enter()
+        if self.at_query(self.i):
+            table = self.query()
+        elif self.kinds[self.i] == "values" and self.kinds[self.i + 1] == "(":
+            self.unsupported("VALUES", "write select … union all select …")
+        elif self.kinds[self.i] == "(":
+            table = self._nested_table()
+        else:
+            table = self._from()
+        self.expect(")")
+        self.depth -= 1
+        return table
+
+    def _nested_table(self) -> ast.JoinExpr | ast.Query:
+        """Read `(select …) union …`, `(select …)` or `(select …) a join …` inside parentheses."""
+        start = self.start
+        table = self._parenthesized_table()
+        if isinstance(table, ast.JoinExpr):
+            return self._joins(table)
+        if self.kinds[self.i] in (")", "union", "intersect", "except", "order", "limit", "offset"):
+            return self.query_after(table)
+        join = ast.JoinExpr(table, start=start)
+        self._after_table(join)
+        join.end = self.end
+        return self._joins(join)
+
+    def _after_table(self, join: ast.JoinExpr) -> None:
+        """Read the alias, FINAL and SAMPLE."""
+        if self.accept("as"):
+            if self.kinds[self.i] == "string":
+                self.fail("a name (without quotes, or in backquotes)")
+            join.alias = self.alias()
+        elif self.kinds[self.i] in _TABLE_ALIASES:
+            join.alias = self.alias()
+        elif self.kinds[self.i] in ("pivot", "unpivot") and self.kinds[self.i + 1] == "(":
+            self.unsupported(self.kinds[self.i].upper(), "use sumIf(…), countIf(…) and GROUP BY")
+        if join.alias and self.kinds[self.i] == "(":
+            join.column_aliases = self.names("a column name")
+        if self.accept("final"):
+            join.table_final = True
+        if self.accept("sample"):
+            join.sample = self._sample()
+
+    def _sample(self) -> ast.SampleExpr:
+        start = self.start
+        value = self._ratio()
+        offset = self._ratio() if self.accept("offset") else None
+        return ast.SampleExpr(value, offset, start=start, end=self.end)
+
+    def _ratio(self) -> ast.RatioExpr:
+        start = self.start
+        left = self._sample_number()
+        right = self._sample_number() if self.accept("/") else None
+        return ast.RatioExpr(left, right, start=start, end=self.end)
+
+    def _sample_number(self) -> ast.Constant:
+        if self.kinds[self.i] == "{":
+            self.unsupported("a placeholder in SAMPLE", "write the ratio, such as 1/10")
+        number = self.operand()
+        if not isinstance(number, ast.Constant) or not isinstance(number.value, int | float):
+            self.fail("a number or a ratio such as 1/10 after SAMPLE")
+        return number
+
+    def _array_join(self, query: ast.SelectQuery) -> None:
+        start = self.i
+        op = "array join"
+        if self.kinds[self.i] in ("left", "inner") and self.kinds[self.i + 1] == "array":
+            op = f"{self.kinds[self.i]} array join"
+            self.i += 1
+        if not self.accept_words("array", "join"):
+            self.i = start
+            return
+        if query.select_from is None:
+            self.i -= 2
+            self.fail("FROM before ARRAY JOIN")
+        query.array_join_op = cast("Literal['ARRAY JOIN', 'LEFT ARRAY JOIN', 'INNER ARRAY JOIN']", op.upper())
+        query.array_join_list = [self._joined_array()]
+        while self.accept(","):
+            query.array_join_list.append(self._joined_array())
+
+    def _joined_array(self) -> ast.Expr:
+        expr = self.expression()
+        if not isinstance(expr, ast.Alias):
+            self.fail("`as` and a name: each array of ARRAY JOIN needs an alias")
+        return expr
+
+    # --- the whole text ----------------------------------------------------------------------------------
+
+    def finish(self) -> None:
+        """Make sure that nothing follows; say what is out of place otherwise."""
+        kind = self.kinds[self.i]
+        if kind == "end":
+            return
+        if self.kinds[self.i - 1] == ";":
+            self.fail("the end: only one statement can be run")
+        if kind == "settings":
+            self.unsupported("SETTINGS", "leave it out")
+        if kind == "collate":
+            self.unsupported("COLLATE", "use lower(x)")
+        if kind == "interpolate":
+            self.unsupported("INTERPOLATE", "leave it out")
+        if kind in CLAUSES and self.starts_clause():
+            order = ", ".join(CLAUSES.values())
+            self.fail(f"the end: {CLAUSES[kind]} is out of place here (the order is {order})")
+        if kind in ("=", "=="):
+            self.fail("an expression after the comparison")
+        self.fail("an operator, a comma, the next clause or the end")
