@@ -1,7 +1,7 @@
 """Which limits PostHog sets, by the class of an endpoint, and who shares them.
 
-Source: the throttle classes of PostHog's backend (`posthog/rate_limit.py`). Public endpoints (capture, `/flags`)
-have no request limit. The documentation counts by organization, so that is what we share by.
+Source: the throttle classes of PostHog's backend (`posthog/rate_limit.py`). Public endpoints (capture,
+`/flags`) have no request limit. The documentation counts by organization, so that is what we share by.
 """
 
 from collections.abc import Iterable, Mapping
