@@ -38,6 +38,8 @@ _LONGEST_NAME: Final = 200
 _NEW_PERSON: Final = timedelta(minutes=1)
 _PROCESS: Final = "$process_person_profile"
 _NO_PROPERTIES: Final = '"{}"'
+_NEVER: Final = times.engine_text(times.NO_PERSON)
+_NO_UPDATE: Final = Update({}, {}, [])
 
 
 @dataclass(slots=True)
@@ -77,7 +79,7 @@ class _Owner:
 
     uuid: str
     properties: str = _NO_PROPERTIES
-    created_at: datetime = times.NO_PERSON
+    created_at: str = _NEVER
     mode: str = "full"
 
 
@@ -105,6 +107,7 @@ class Processor:
         self._definitions = definitions
         self._seen = seen
         self._warnings = warnings
+        self._sent_at: tuple[datetime | None, str] = (None, "")
 
     def rows(self, events: list[RawEvent], now: datetime) -> list[str]:
         """The rows to store for these events, in order, as JSON lines; none for an event that is dropped.
@@ -147,7 +150,7 @@ class Processor:
         return (
             f'{{"uuid":"{uuid}","event":{quote(name)},"timestamp":"{times.engine_text(at)}",'
             f'"distinct_id":{quote(distinct_id)},"person_id":"{owner.uuid}","properties":{quote(dumps(properties))},'
-            f'"person_properties":{owner.properties},"person_created_at":"{times.engine_text(owner.created_at)}",'
+            f'"person_properties":{owner.properties},"person_created_at":"{owner.created_at}",'
             f'"person_mode":"{owner.mode}",{columns}"created_at":"{written}","inserted_at":"{written}"}}'
         )
 
@@ -158,7 +161,9 @@ class Processor:
         elif raw.ip and "$ip" not in properties:
             properties["$ip"] = raw.ip
         if raw.sent_at is not None:
-            properties["$sent_at"] = times.iso_text(raw.sent_at)
+            if raw.sent_at is not self._sent_at[0]:  # one for all events of a request
+                self._sent_at = (raw.sent_at, times.iso_text(raw.sent_at))
+            properties["$sent_at"] = self._sent_at[1]
         tidy(properties)
 
     def _is_personful(self, properties: JSON, uuid: str, now: datetime) -> bool:
@@ -197,7 +202,7 @@ class Processor:
             self._update(person, update, name, at, properties)
         if "$groups" in properties:
             self._name_groups(properties, at)
-        return _Owner(person.uuid, _seen_properties(person, update), person.created_at)
+        return _Owner(person.uuid, _seen_properties(person, update), person.born())
 
     def _update(self, person: Person, update: Update, event: str, at: datetime, properties: JSON) -> None:
         after = update.apply(person.properties, event)
@@ -250,9 +255,7 @@ class Processor:
             self._people.note_personless(distinct_id)
             return _Owner(uuid_of(self._project.id, distinct_id), mode="propertyless")
         late = at > person.created_at + _NEW_PERSON
-        return _Owner(
-            person.uuid, created_at=person.created_at, mode="force_upgrade" if late else "propertyless"
-        )
+        return _Owner(person.uuid, created_at=person.born(), mode="force_upgrade" if late else "propertyless")
 
 
 def new_uuid(at: datetime) -> str:
@@ -281,6 +284,8 @@ def _time(raw: RawEvent, properties: JSON, received: datetime) -> datetime:
 
 
 def _update(properties: JSON) -> Update:
+    if not ("$set" in properties or "$set_once" in properties or "$unset" in properties):
+        return _NO_UPDATE
     unset = properties.get("$unset")
     names = list(cast("list[Any]", unset)) if isinstance(unset, (list, dict)) else []
     return Update(

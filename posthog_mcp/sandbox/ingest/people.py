@@ -264,7 +264,7 @@ def _person(row: Any) -> Person:
 def _person_line(person: Person, *, deleted: bool) -> str:
     seen = "null" if person.last_seen_at is None else f'"{engine_text(person.last_seen_at)}"'
     return (
-        f'{{"id":"{person.uuid}","created_at":"{engine_text(person.created_at)}",'
+        f'{{"id":"{person.uuid}","created_at":"{person.born()}",'
         f'"properties":{quote("{}") if deleted else person.quoted()},'
         f'"is_identified":{"true" if person.is_identified else "false"},"version":{person.version},'
         f'"is_deleted":{int(deleted)},"last_seen_at":{seen}}}'

@@ -9,7 +9,7 @@ from uuid import UUID, uuid5
 
 from posthog_mcp.sandbox.ingest.properties import JSON
 from posthog_mcp.sandbox.ingest.text import dumps, quote
-from posthog_mcp.sandbox.ingest.times import hour_of
+from posthog_mcp.sandbox.ingest.times import engine_text, hour_of
 
 PROPERTIES_LIMIT: Final = 640 * 1024
 """The most characters of JSON a person's properties may have; PostHog's hard limit in bytes."""
@@ -54,6 +54,7 @@ class Person:
     last_seen_at: datetime | None = None
     _text: str = field(default="", repr=False, compare=False)
     _quoted: str = field(default="", repr=False, compare=False)
+    _born: tuple[datetime | None, str] = field(default=(None, ""), repr=False, compare=False)
 
     def text(self) -> str:
         """The properties as JSON."""
@@ -66,6 +67,12 @@ class Person:
         if not self._quoted:
             self._quoted = quote(self.text())
         return self._quoted
+
+    def born(self) -> str:
+        """`created_at` as the engine reads it."""
+        if self._born[0] is not self.created_at:
+            self._born = (self.created_at, engine_text(self.created_at))
+        return self._born[1]
 
     def replace_properties(self, properties: JSON) -> bool:
         """Take these properties instead; False, and no change, when they are too many."""
