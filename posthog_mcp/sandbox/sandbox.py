@@ -11,6 +11,7 @@ import anyio
 
 from posthog_mcp.sandbox.http.faults import Faults
 from posthog_mcp.sandbox.http.throttles import Throttles
+from posthog_mcp.sandbox.ingest import Ingest
 from posthog_mcp.sandbox.project import Project
 from posthog_mcp.sandbox.store import Store
 
@@ -64,6 +65,7 @@ class Sandbox:
         self.options = options
         self.clock = options.clock
         self.project = Project.load(store)
+        self.ingest = Ingest(store, engine, self.project, self.clock)
         self.throttles = options.throttles
         self.faults = Faults()
         self.requests: deque[Served] = deque(maxlen=10_000)
@@ -78,10 +80,17 @@ class Sandbox:
 
         await anyio.Path(data_dir).mkdir(parents=True, exist_ok=True, mode=0o700)
         engine = await Engine.start(data_dir / "engine")
-        return cls(engine, Store(data_dir / "sandbox.sqlite"), options or Options())
+        sandbox = cls(engine, Store(data_dir / "sandbox.sqlite"), options or Options())
+        await sandbox.start()
+        return sandbox
+
+    async def start(self) -> None:
+        """Give the engine what an earlier process, killed, still owed it."""
+        await self.ingest.start()
 
     async def stop(self) -> None:
         """Finish what was promised and close the store; the engine goes on."""
+        await self.ingest.close()
         self.store.close()
 
     async def close(self) -> None:

@@ -40,6 +40,7 @@ async def sandbox(shared_engine: Engine, tmp_path: Path, options: Options) -> As
     for table in TABLES:
         await shared_engine.execute(f"TRUNCATE TABLE ph.{table}")
     sandbox = Sandbox(shared_engine, Store(tmp_path / "sandbox.sqlite"), options)
+    await sandbox.start()
     yield sandbox
     await sandbox.stop()
 

@@ -10,6 +10,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Route
 
+from posthog_mcp.sandbox.capture import routes as capture
 from posthog_mcp.sandbox.http import control
 from posthog_mcp.sandbox.http.door import Door, to_response
 from posthog_mcp.sandbox.http.errors import not_found
@@ -22,7 +23,16 @@ if TYPE_CHECKING:
 
     from posthog_mcp.sandbox.sandbox import Sandbox
 
-API_MODULES = ("accounts", "projects", "annotations", "activity_log")
+API_MODULES = (
+    "accounts",
+    "projects",
+    "annotations",
+    "activity_log",
+    "event_definitions",
+    "property_definitions",
+    "groups",
+    "persons",
+)
 ENVIRONMENTS = "/api/environments/"
 
 
@@ -30,8 +40,12 @@ def build(sandbox: Sandbox) -> Starlette:
     """Compose the app: public capture and flags, the private API, and the sandbox's own `/_sandbox/`."""
     modules = [import_module(f"posthog_mcp.sandbox.api.{name}") for name in API_MODULES]
     endpoints = endpoints_of(control, *modules)
-    routes: list[BaseRoute] = [*_doors(sandbox, endpoints), Route("/{path:path}", _Nowhere())]
-    return Starlette(
+    routes: list[BaseRoute] = [
+        *capture.routes,
+        *_doors(sandbox, endpoints),
+        Route("/{path:path}", _Nowhere()),
+    ]
+    app = Starlette(
         routes=routes,
         middleware=[
             Middleware(RequestLog, sandbox=sandbox),
@@ -39,6 +53,8 @@ def build(sandbox: Sandbox) -> Starlette:
             Middleware(CanonicalPath),
         ],
     )
+    app.state.sandbox = sandbox
+    return app
 
 
 def _doors(sandbox: Sandbox, endpoints: list[Endpoint]) -> list[Route]:
