@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import anyio.to_thread
 from mcp.shared.message import ServerMessageMetadata, SessionMessage
-from mcp.types import JSONRPCError, JSONRPCRequest, JSONRPCResponse
+from mcp.types import JSONRPCError, JSONRPCMessage, JSONRPCRequest, JSONRPCResponse
 
 from posthog_mcp.server.ending import Ending
 from posthog_mcp.server.lines import Refusal, messages
@@ -25,7 +25,6 @@ from posthog_mcp.server.lines import Refusal, messages
 if TYPE_CHECKING:
     from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
     from mcp.server import Server
-    from mcp.types import JSONRPCMessage
 
 _MOST_IN_FLIGHT = 64
 _MOST_READ_AHEAD = 256  # lines; beyond them the client has to wait, and its end of input is not seen

@@ -44,9 +44,9 @@ async def get_status(ctx: Context, args: GetStatus) -> Record:
         "version": __version__,
         "access": str(settings.access),
         "keys": {
-            "POSTHOG_API_KEY": _shown(settings.project_token),
-            "POSTHOG_PERSONAL_API_KEY": _shown(settings.personal_api_key),
-            "POSTHOG_PROJECT_SECRET_KEY": _shown(settings.project_secret_key),
+            "project_token": _shown(settings.project_token),
+            "personal_key": _shown(settings.personal_api_key),
+            "project_secret_key": _shown(settings.project_secret_key),
         },
     }
     try:

@@ -1,0 +1,51 @@
+"""Finds the command that was asked for and runs it, importing nothing of the others."""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import importlib
+import pkgutil
+import sys
+
+from posthog_mcp import __version__, cli
+
+_DEFAULT = "serve"
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        arguments: Those of the process by default.
+
+    Returns:
+        The exit code; 2 for arguments or settings that do not fit.
+    """
+    given = sys.argv[1:] if arguments is None else arguments
+    if not given or (given[0].startswith("-") and given[0] not in ("-h", "--help", "--version")):
+        given = [_DEFAULT, *given]  # hosts are told to start the program, often with options alone
+    chosen = given[0] if given[0] in _commands() else None
+    parsed = _parser([chosen] if chosen else _commands()).parse_args(given)
+    gc.freeze()  # what was imported stays; looking through it again would only cost
+    gc.enable()
+    return int(parsed.run(parsed))
+
+
+def _commands() -> list[str]:
+    names = [module.name for module in pkgutil.iter_modules(cli.__path__)]
+    return [name.rstrip("_") for name in names if name != "main" and not name.startswith("_")]
+
+
+def _parser(commands: list[str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="posthog-mcp",
+        description="MCP server for PostHog. Without a command it serves over standard input and output.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"posthog-mcp {__version__}")
+    subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
+    for name in commands:
+        file = "import_" if name == "import" else name  # `import` is a word of Python
+        importlib.import_module(f"{cli.__name__}.{file}").add_parser(subparsers)
+    return parser
