@@ -279,11 +279,15 @@ def _problem(shown: str, given: object, variable: Variable, why: str) -> str:
 def _unknown_variables(env: Mapping[str, str]) -> list[str]:
     """A misspelt variable may be the one that was to keep the server safe, so it stops the start."""
     known = {variable.name for variable in VARIABLES}
+    # compared without the prefix, which would make any two names look alike
+    endings = [name.removeprefix(PREFIX) for name in known if name.startswith(PREFIX)]
     problems: list[str] = []
     for name in sorted(env):
         if name.startswith(PREFIX) and name not in known and _given(env, name) is not None:
-            near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-            hint = f"did you mean {near[0]}?" if near else f"the names are {', '.join(sorted(known))}."
+            near = difflib.get_close_matches(name.removeprefix(PREFIX), endings, n=1)
+            hint = (
+                f"did you mean {PREFIX}{near[0]}?" if near else f"the names are {', '.join(sorted(known))}."
+            )
             problems.append(f"{name} is not a setting of posthog-mcp: {hint}")
     return problems
 

@@ -1,4 +1,4 @@
-"""One call from start to end: refused or sent, with the right key, within the limits, again where it is safe."""
+"""One call from start to end: refused or sent, with the right key, within the limits, repeated where safe."""
 
 import json
 import random
@@ -94,7 +94,7 @@ class Caller:
         self._limiter = limiter
         self._call_seconds = call_seconds
         self._wait_seconds = wait_seconds
-        self._secrets = tuple(key.get_secret_value() for key in (keys.personal, keys.secret) if key)
+        self.secrets = tuple(key.get_secret_value() for key in (keys.personal, keys.secret) if key)
 
     @property
     def hosts(self) -> Hosts:
@@ -136,7 +136,7 @@ class Caller:
         }
         if key:
             headers["Authorization"] = f"Bearer {key}"
-        about = Asked(asked, path, self.hosts, str(request.params.get("project_id", "")), key, self._secrets)
+        about = Asked(asked, path, self.hosts, str(request.params.get("project_id", "")), key, self.secrets)
         return about, host + path + (f"?{query}" if query else ""), headers
 
     async def _attempts(

@@ -337,7 +337,7 @@ class PostHogClient:
             if link.startswith("/") and not link.startswith("//"):
                 link = host + link
             if not same_origin(link, host):
-                raise foreign_link(asked, host, link)
+                raise foreign_link(asked, host, link, self._caller.secrets)
             # only its query is taken over: the path stays the one that was allowed
             return query_of_link(link)
         if not (fields.get("has_next") or fields.get("hasMore")):

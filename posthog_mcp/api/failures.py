@@ -1,13 +1,13 @@
 """The sentences of failures that are not an error answer of PostHog."""
 
-import re
 from collections.abc import Collection
 
 from posthog_mcp.api import errors
 from posthog_mcp.api.endpoints import Effect, Endpoint
-from posthog_mcp.api.refusals import CHEAPER, Asked, in_seconds
+from posthog_mcp.api.refusals import CHEAPER, Asked, in_seconds, place_of
 from posthog_mcp.api.transport import RawAnswer, TransportError
 
+_KINDS = {"text/html": "a web page", "text/plain": "plain text", "application/json": "broken JSON"}
 _ACCESS = {Effect.EVENT: "write", Effect.CHANGE: "write", Effect.DESTROY: "full", Effect.READ: "read"}
 
 
@@ -68,10 +68,10 @@ def no_answer(asked: Asked, failure: TransportError) -> errors.PostHogError:
 
 def not_json(asked: Asked, raw: RawAnswer) -> errors.NotJson:
     """A success whose body is not the JSON it should be."""
-    kind = re.match(r"[a-z0-9.+-]+/[a-z0-9.+-]+", raw.headers.get("content-type", "").lower())
+    kind = raw.headers.get("content-type", "").partition(";")[0].strip().lower()
     return errors.NotJson(
         f"{asked.host} answered {asked} with something that is not JSON ({raw.status}).",
-        f"It is {kind[0]}." if kind else "It does not say what it is.",
+        f"It is {_KINDS.get(kind, 'of a kind that is not expected here')}.",
         "Check that POSTHOG_HOST is the address of a PostHog and that nothing in between answers for it.",
     )
 
@@ -85,12 +85,11 @@ def unusable(asked: Endpoint, why: str) -> errors.BadAnswer:
     )
 
 
-def foreign_link(asked: Endpoint, host: str, link: str) -> errors.ForeignLink:
+def foreign_link(asked: Endpoint, host: str, link: str, secrets: tuple[str, ...]) -> errors.ForeignLink:
     """A next page that another host would serve."""
-    target = re.match(r"[a-z]+://[A-Za-z0-9.:-]{1,100}", link)
     return errors.ForeignLink(
         f"The next page of {asked} was not fetched.",
-        f"Its link leads to {target[0] if target else 'another place'}, and {host} is what is configured.",
+        f"Its link leads to {place_of(link, secrets)}, and {host} is what is configured.",
         "Set POSTHOG_HOST to the address PostHog itself uses (its SITE_URL).",
     )
 

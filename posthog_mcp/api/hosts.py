@@ -81,6 +81,8 @@ def same_origin(url: str, origin: str) -> bool:
 def _origin(text: str) -> str:
     if not text.isascii() or re.search(r"[\s\\]", text) or not text.isprintable():
         raise _wrong(text, "It holds characters that no host has.")
+    if text.endswith(":"):
+        raise _wrong(text, "It names no host.")
     if "://" not in text:
         text = ("http://" if _is_local(re.split(r"[:/?#]", text)[0].lower()) else "https://") + text
     try:

@@ -92,7 +92,7 @@ class Keys:
             given = self._given(kind) or ""
             right = key_variable(key_type(given))
             if kind not in wanted and key_type(given) in wanted:
-                return f"{slot.variable} holds a {key_type(given)}, which belongs in {right}."
+                return f"{slot.variable} holds {_a(key_type(given))}, which belongs in {right}."
         return f"{' and '.join(variables)} {'is' if len(variables) == 1 else 'are'} not set."
 
     def _given(self, kind: KeyType) -> str | None:
@@ -127,7 +127,11 @@ def _misfit(key: str, kind: KeyType, wanted: tuple[KeyType, ...]) -> str:
     # an OAuth token sits where a personal key would
     if given is kind or (kind is KeyType.PERSONAL and given is KeyType.OAUTH and given in wanted):
         return ""
-    return f"{slot.variable} holds a {given} ({key[:4]}…), which this call does not take."
+    return f"{slot.variable} holds {_a(given)} ({key[:4]}…), which this call does not take."
+
+
+def _a(kind: KeyType) -> str:
+    return f"{'an' if kind.startswith('O') else 'a'} {kind}"
 
 
 def _wrong(

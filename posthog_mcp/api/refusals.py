@@ -9,6 +9,7 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from math import ceil
 from typing import Any, NamedTuple, cast
+from urllib.parse import urlsplit
 
 from posthog_mcp.api import errors
 from posthog_mcp.api.endpoints import Endpoint, LimitClass
@@ -110,10 +111,10 @@ class _Answer(NamedTuple):
 
 
 def _redirected(asked: Asked, answer: _Answer) -> errors.Answered:
-    target = re.match(r"https?://[^/?#\s@]+", answer.headers.get("location", ""))
+    target = place_of(answer.headers.get("location", ""), asked.secrets)
     return errors.Redirected(
         f"{asked.host} sends {asked} elsewhere ({answer.status}).",
-        f"It points to {target[0]}." if target else "It does not say where.",
+        f"It points to {target}.",
         "Set POSTHOG_HOST to the address PostHog itself answers at; redirects are not followed, "
         "because the key would go along.",
     )
@@ -328,6 +329,17 @@ def _wait(headers: Mapping[str, str], detail: str) -> float | None:
             given = ""  # neither form: the text may still say it
     said = _AVAILABLE.search(detail)
     return float(said[1]) if said else None
+
+
+def place_of(link: str, secrets: tuple[str, ...]) -> str:
+    """Scheme and host of a link, the only parts of it that are fit to be shown."""
+    try:
+        parts = urlsplit(link)
+    except ValueError:
+        return "another place"
+    if not parts.hostname or parts.scheme not in {"http", "https"}:
+        return "another place"
+    return _shown(f"{parts.scheme}://{parts.hostname}", secrets)
 
 
 def in_seconds(wait: float | None) -> str:

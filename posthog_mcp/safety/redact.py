@@ -13,7 +13,7 @@ _BOUNDARY = (
 )
 _KEY = re.compile(rf"(?:{_BOUNDARY}(ph[xsar]_)[A-Za-z0-9_\-]+|(ph[xsar]_)[A-Za-z0-9]{{20,}})")
 _HEADER = re.compile(
-    r"(?i)(authorization[\"']?\s*[:=,]\s*b?[\"']?(?:(?:bearer|basic)\s+)?)[^\s\"',;)}\]]+"
+    r"(?i)(authorization[\"']?\s*[:=,]\s*(?:b?[\"'])?(?:(?:bearer|basic)\s+)?)[^\s\"',;)}\]]+"
     r"|(\b(?:bearer|basic)\s+)[A-Za-z0-9._~+/=-]{16,}"
 )
 _FIELD = re.compile(r"(?i)((?:personal|secret)_api_key[\"']?\s*[:=]\s*[\"']?)[^\s\"'&,;)}\]]+")
