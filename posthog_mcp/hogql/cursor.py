@@ -11,7 +11,7 @@ RESERVED = frozenset({"true", "false", "null", "team_id"})
 """What cannot be an alias: PostHog keeps these for itself."""
 
 OPERATORS = frozenset(
-    "+ - * / % || = == != <> < <= > >= <=> =~ !~ =~* !~* ~ ~* ?? ? ?. . , : :: ) ] } end and or like ilike between is in ; f} 'f".split()
+    "+ - * / % || = == != <> < <= > >= <=> =~ !~ =~* !~* ~ ~* ?? ? ?. . , : :: ) ] } eof and or like ilike between is in ; f} 'f".split()
 )
 """Kinds that carry on after an expression, or end it, and so cannot start one (signs, stars and `in` aside)."""
 
@@ -109,7 +109,7 @@ class Cursor:
             self.fail_depth(f"a chain of more than {MAX_TREE_DEPTH} operators or joins")
 
     def closing(self, opening: int) -> int:
-        """Index of the token that closes the bracket at an index, or the last token's."""
+        """Index of the token that closes the bracket at an index, or one near the end if none does."""
         if self._closings is None:
             self._closings, stack = {}, list[int]()
             for index, kind in enumerate(self.kinds):
@@ -117,7 +117,7 @@ class Cursor:
                     stack.append(index)
                 elif kind in (")", "]", "}") and stack:
                     self._closings[stack.pop()] = index
-        return self._closings.get(opening, len(self.tokens) - 1)
+        return self._closings.get(opening, len(self.tokens) - 2)
 
     def starts_expression(self, index: int) -> bool:
         """Whether the token at an index can start an expression other than by being an odd name."""
@@ -149,7 +149,7 @@ class Cursor:
     def found(self) -> str:
         """Words for the next token."""
         kind, value, _, _ = self.tokens[self.i]
-        if kind == "end":
+        if kind == "eof":
             return "the end of the text"
         return f"`{value if len(value) <= 40 else value[:40] + '…'}`"
 

@@ -13,11 +13,27 @@ from posthog_mcp.hogql.cursor import Cursor
 from posthog_mcp.hogql.errors import HogQLSyntaxError
 from posthog_mcp.hogql.lexer import NAMES, unquote
 
-ALIAS, TERNARY, OR, AND, NOT, BETWEEN, NULLISH, DISTINCT, IS_NULL, COMPARE, ADD, MULTIPLY, SIGN = range(1, 14)
+(
+    ALIAS,
+    TERNARY,
+    OR,
+    AND,
+    NOT,
+    BETWEEN,
+    NULLISH,
+    NULL_SAFE,
+    DISTINCT,
+    IS_NULL,
+    COMPARE,
+    ADD,
+    MULTIPLY,
+    SIGN,
+) = range(1, 15)
 ANY = 0
 
 _MAX_DIGITS = 1000
 _NUMBERS = frozenset({"number", "float", "hex", "binary", "octal", "inf", "infinity", "nan"})
+_NOT_AFTER_ALIAS = frozenset({"+", "-", "*", "/", "%", "||", "??", "<=>", "is", "between"})
 _ATTACHED = frozenset({".", "?.", "[", "(", "::"})
 
 _Rule = tuple[int, Callable[["Expressions", ast.Expr, str, int], ast.Expr], str]
@@ -175,7 +191,10 @@ class Expressions(Cursor):
 
     def _alias(self, left: ast.Expr, _op: str, _precedence: int) -> ast.Expr:
         self.i += 1
-        return ast.Alias(self.alias(), left, start=left.start, end=self.end)
+        alias = ast.Alias(self.alias(), left, start=left.start, end=self.end)
+        if self.kinds[self.i] in _NOT_AFTER_ALIAS or self.kinds[self.i : self.i + 2] == ["not", "between"]:
+            self.fail("parentheses around `… as name`, or the end of the expression")
+        return alias
 
     # --- operands ----------------------------------------------------------------------------------------
 
@@ -200,7 +219,7 @@ class Expressions(Cursor):
     def _no_operand(self) -> NoReturn:
         kind = self.kinds[self.i]
         if kind == "<":
-            self.unsupported("HogQLX, a tag", "write plain SQL")
+            self.unsupported("a HogQLX tag", "write plain SQL")
         if kind in ("fn", "fun", "let", "while", "throw", "try", "catch", "finally", "materialized"):
             self.fail(f"an expression (as a name, `{kind}` needs backquotes)")
         self.fail("an expression")
@@ -500,7 +519,7 @@ class Expressions(Cursor):
         "and": (AND, _and, ""),
         "between": (BETWEEN, _between, ""),
         "??": (NULLISH, _nullish, ""),
-        "<=>": (DISTINCT, _is_distinct, "<=>"),
+        "<=>": (NULL_SAFE, _is_distinct, "<=>"),
         "||": (ADD, _concat, ""),
         "+": (ADD, _arithmetic, "+"),
         "-": (ADD, _arithmetic, "-"),

@@ -33,7 +33,7 @@ class Forms(Expressions):
     def call(self, name: str, start: int) -> ast.Expr:
         """Read `(…)` after the name of a function, and what may follow: `(…)`, FILTER, OVER."""
         self.i += 1
-        if self.at_query(self.i):
+        if self.at_query(self.i) and self.kinds[self.i + 1] not in ("+", "-"):
             return ast.Call(name, self.arguments(), start=start, end=self.end)
         call = ast.Call(name, [], start=start)
         self.enter()

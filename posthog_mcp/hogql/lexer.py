@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import re
 
-from posthog_mcp.hogql.errors import HogQLSyntaxError
+from posthog_mcp.hogql.errors import MAX_TOKENS, HogQLSyntaxError
 
 Token = tuple[str, str, int, int]
 """Kind, text as written, start, end.
 
 The kind of a keyword is the keyword in lower case, that of an operator the operator. Others: `name`, `quoted`
 (an identifier in quotes), `string`, `number` (an integer without sign), `float` (with exponent), `hex`, `binary`,
-`octal`, `end`; in an f-string `f'`, `text`, `f{`, `f}`, `'f`.
+`octal`, `eof`; in an f-string `f'`, `text`, `f{`, `f}`, `'f`.
 """
 
 WORDS = frozenset(
@@ -60,7 +60,7 @@ _TOKEN = re.compile(
 )
 _BLANKS = re.compile(_BLANK, re.VERBOSE)
 _WORD, _OPERATOR = 1, 3
-_GROUP_KINDS = ("", "name", "float", "", "string", "hex", "binary", "octal", "number", "quoted", "end")
+_GROUP_KINDS = ("", "name", "float", "", "string", "hex", "binary", "octal", "number", "quoted", "eof")
 
 _TEMPLATE = re.compile(r"(?:[^'\\{]|\\.|'')*+", re.DOTALL)
 
@@ -70,7 +70,7 @@ _KEPT = frozenset("ABFNRTV")
 
 
 def tokenize(text: str) -> list[Token]:
-    """Split text into tokens, ended by four of kind `end` so that a parser may look ahead freely.
+    """Split text into tokens, ended by four of kind `eof` so that a parser may look ahead freely.
 
     Raises:
         HogQLSyntaxError: A character, comment or quote that HogQL does not have.
@@ -80,7 +80,7 @@ def tokenize(text: str) -> list[Token]:
     words = _KINDS
     templates: list[int] = []  # of each f-string being read: braces open within its current {…}
     scan = _TOKEN.scanner(text).match
-    while True:
+    while len(tokens) <= MAX_TOKENS:
         match = scan()
         if match is None:
             raise _unreadable(text, tokens)
@@ -105,9 +105,11 @@ def tokenize(text: str) -> list[Token]:
         else:
             kind = _GROUP_KINDS[group]
             append((kind, value, start, end))
-            if kind == "end":
+            if kind == "eof":
                 tokens += [tokens[-1]] * 3
                 return tokens
+    message = f"the query has more than {MAX_TOKENS:,} words and signs: shorten it, or pass long lists as values"
+    raise HogQLSyntaxError(message, text, tokens[-1][2], tokens[-1][3], "a shorter query")
 
 
 def _template(text: str, start: int, tokens: list[Token], templates: list[int]) -> int:
@@ -167,7 +169,7 @@ def unquote(token: Token, text: str) -> str:
         whole, char = match[0], match[1]
         if char is None:
             return (quote if whole[0] == quote else whole) if whole[0] != "\\" else whole
-        if char == quote or (char == "{" and kind == "text"):
+        if (char == quote and quote != "`") or (char == "{" and kind == "text"):
             return char
         if char in _DECODED:
             return _DECODED[char]

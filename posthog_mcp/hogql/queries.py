@@ -7,6 +7,7 @@ from typing import Literal, NoReturn, cast
 from posthog_mcp.hogql import ast
 from posthog_mcp.hogql.cursor import CLAUSES, RESERVED
 from posthog_mcp.hogql.errors import HogQLSyntaxError
+from posthog_mcp.hogql.expressions import TERNARY
 from posthog_mcp.hogql.forms import Forms
 from posthog_mcp.hogql.lexer import NAMES
 
@@ -17,6 +18,8 @@ _COLUMN_ALIASES = frozenset(
 
 _TABLE_ALIASES = frozenset("name quoted date first id key".split())
 """Kinds of token that may name a table without AS."""
+
+_AFTER_LIMIT = frozenset({"eof", ")", ";", "offset", "by", "with", "union", "intersect", "except"})
 
 _JOIN_WORDS = frozenset("all anti any asof cross full inner left natural outer positional right semi".split())
 
@@ -46,8 +49,8 @@ class Queries(Forms):
 
     def query(self) -> ast.Query:
         """Read SELECTs joined by set operations."""
-        parenthesized = self.kinds[self.i] == "("
-        return self._set(self._term(), parenthesized=parenthesized)
+        query, parenthesized = self._term()
+        return self._set(query, parenthesized=parenthesized)
 
     def query_after(self, first: ast.Query) -> ast.Query:
         """Go on after a query in parentheses: UNION and the like, LIMIT."""
@@ -58,8 +61,8 @@ class Queries(Forms):
         while self.kinds[self.i] in ("union", "intersect", "except"):
             start = self.start
             operator = self._set_operator()
-            parenthesized = self.kinds[self.i] == "("
-            nodes.append(ast.SelectSetNode(self._term(), operator, start=start, end=self.end))
+            query, parenthesized = self._term()
+            nodes.append(ast.SelectSetNode(query, operator, start=start, end=self.end))
         query = ast.SelectSetQuery(first, nodes, start=first.start, end=self.end) if nodes else first
         if parenthesized:
             self._limit_of_parenthesized(query)
@@ -79,11 +82,11 @@ class Queries(Forms):
             self.unsupported("UNION … BY NAME", "select the columns in the same order", width=2)
         return cast("ast.SetOperator", operator.upper())
 
-    def _term(self) -> ast.Query:
-        """Read one SELECT, or a query in parentheses, with its CTEs."""
+    def _term(self) -> tuple[ast.Query, bool]:
+        """Read one SELECT, or a query in parentheses (then the flag is true), with its CTEs."""
         ctes = self._ctes()
         if not self.accept("("):
-            return self._select(ctes)
+            return self._select(ctes), False
         self.enter()
         query = self.subquery(")")
         self.depth -= 1
@@ -92,7 +95,7 @@ class Queries(Forms):
             while isinstance(first, ast.SelectSetQuery):
                 first = first.initial_select_query
             first.ctes = [*(first.ctes or []), *ctes]
-        return query
+        return query, True
 
     def _limit_of_parenthesized(self, query: ast.Query) -> None:
         """Read ORDER BY, LIMIT, OFFSET after `(select …)`."""
@@ -143,10 +146,14 @@ class Queries(Forms):
             self.depth -= 1
             return ast.CTE(name, expr, "subquery", columns, recursive, start=start, end=self.end)
         self.enter()
-        expr = self.expression(2)
+        expr = self.expression(TERNARY)
         self.depth -= 1
-        self.expect("as", "`as` and a name (a CTE is `name as (select …)` or `expression as name`)")
-        return ast.CTE(self.alias(), expr, "column", None, recursive, start=start, end=self.end)
+        if isinstance(expr, ast.Lambda) and isinstance(expr.expr, ast.Alias):  # it took the `as` for its own
+            name, expr.expr = expr.expr.alias, expr.expr.expr
+        else:
+            self.expect("as", "`as` and a name (a CTE is `name as (select …)` or `expression as name`)")
+            name = self.alias() if self.kinds[self.i] != "string" else self.name("a name")
+        return ast.CTE(name, expr, "column", None, recursive, start=start, end=self.end)
 
     def _at_subquery_cte(self) -> bool:
         """Whether `name as (` or `name (a, b) as (` comes next."""
@@ -205,7 +212,7 @@ class Queries(Forms):
         if kind == "{":
             self.unsupported("a placeholder for a whole query", "write the query, or put {name} after FROM")
         if kind == "<":
-            self.unsupported("HogQLX, a tag,", "write plain SQL")
+            self.unsupported("a HogQLX tag", "write plain SQL")
         self.fail("`select` or `with` (HogQL only reads: there is no INSERT, UPDATE, DELETE or DDL)")
 
     def _columns_of(self, query: ast.SelectQuery) -> None:
@@ -213,7 +220,7 @@ class Queries(Forms):
             self.fail("a column after `select`")
         query.select.append(self._column())
         while self.accept(","):
-            if self.starts_clause() or self.kinds[self.i] in ("end", ")", ";"):
+            if self.starts_clause() or self.kinds[self.i] in ("eof", ")", ";"):
                 break
             query.select.append(self._column())
 
@@ -237,7 +244,7 @@ class Queries(Forms):
             self.unsupported("GROUPING SETS", "use CUBE, ROLLUP or UNION ALL", width=2)
         exprs = [self.expression()]
         while self.accept(","):
-            if self.starts_clause() or self.kinds[self.i] in ("end", ")", ";", "with"):
+            if self.starts_clause() or self.kinds[self.i] in ("eof", ")", ";", "with"):
                 break
             exprs.append(self.expression())
         query.group_by = exprs
@@ -307,7 +314,7 @@ class Queries(Forms):
         if (
             self.kinds[self.i] == "number"
             and self.kinds[self.i + 1] == "%"
-            and not self.starts_expression(self.i + 2)
+            and self.kinds[self.i + 2] in _AFTER_LIMIT
         ):
             self.unsupported("LIMIT n%", "give a number of rows", width=2)
         limit = self.expression()
@@ -525,7 +532,7 @@ class Queries(Forms):
     def finish(self) -> None:
         """Make sure that nothing follows; say what is out of place otherwise."""
         kind = self.kinds[self.i]
-        if kind == "end":
+        if kind == "eof":
             return
         if self.kinds[self.i - 1] == ";":
             self.fail("the end: only one statement can be run")
