@@ -1,0 +1,198 @@
+"""HogQL: any question in SQL, and the names to ask it with."""
+
+from typing import Any, Literal
+from uuid import uuid4
+
+import anyio
+from pydantic import Field
+
+from posthog_mcp import hogql
+from posthog_mcp.api.errors import Invalid, QueryTimeout
+from posthog_mcp.render import Table
+from posthog_mcp.tool import Access, Context, JsonObject, Project, ProjectInput, ToolFailure, tool
+
+_QUERY = "/api/projects/{project_id}/query/"
+_ONE_QUERY = _QUERY + "{id}/"
+_EVENTS = "/api/projects/{project_id}/event_definitions/"
+_PROPERTIES = "/api/projects/{project_id}/property_definitions/"
+_CANCEL_SECONDS = 2.0
+# Types whose values cannot carry words.
+_WORDLESS = ("Int", "UInt", "Float", "Decimal", "Bool", "Date", "UUID", "Nothing", "Interval")
+Json = dict[str, Any]
+
+
+class QueryHogql(ProjectInput):
+    """Arguments of query_hogql."""
+
+    query: str = Field(
+        min_length=1,
+        max_length=65_536,
+        description="One SELECT: SELECT event, count() FROM events WHERE timestamp > now() - INTERVAL 7 DAY "
+        "GROUP BY event ORDER BY count() DESC LIMIT 20",
+    )
+    values: JsonObject = Field(
+        default_factory=dict, description='What {name} in the query stands for: {"name": "order placed"}.'
+    )
+    format: Literal["text", "json"] = Field("text", description="A table, or JSON for programs.")
+    unchecked: bool = Field(default=False, description="Send a query that our grammar cannot read.")
+
+
+@tool(area="query", access=Access.READ, title="Query with HogQL", scopes=("query:read",))
+async def query_hogql(ctx: Context, args: QueryHogql) -> Table:
+    """Ask anything with HogQL, PostHog's SQL: events, persons, sessions, groups, cohorts.
+
+    Always filter on timestamp. properties.x, person.properties.x, session.$entry_pathname need no join.
+    Without LIMIT 100 rows come back; OFFSET is refused: continue with a WHERE on the last row. Put values
+    that are not yours into `values`. describe_schema has the names.
+    """
+    notes = [] if args.unchecked else _checked(args)
+    project = await ctx.project(args)
+    answer = await _run(ctx, project, args, notes)
+    types = [str(kind[1] if isinstance(kind, list) else kind) for kind in answer.get("types") or []]
+    columns = [str(name) for name in answer.get("columns") or []]
+    return Table(
+        about=[f"Project {project}, times in {answer.get('timezone') or 'UTC'}.{_freshness(answer)}", *notes],
+        columns=columns,
+        rows=answer.get("results") or [],
+        more=_continue,
+        has_more=bool(answer.get("hasMore")),
+        outsiders=frozenset(name for name, kind in zip(columns, types, strict=False) if _carries_words(kind)),
+        empty=[
+            "Check the names (describe_schema), the period, and the exact spelling of values.",
+            "Events sent a moment ago may not be there yet.",
+        ],
+    )
+
+
+def _checked(args: QueryHogql) -> list[str]:
+    """Notes on the query; one that cannot run is refused here, before it costs a request."""
+    try:
+        query = hogql.check(args.query, args.values)
+    except hogql.Refused as refused:
+        raise ToolFailure("The query was not sent.", refused.why, refused.next_step) from None
+    return hogql.notes(query)
+
+
+async def _run(ctx: Context, project: Project, args: QueryHogql, notes: list[str]) -> Json:
+    query_id = str(uuid4())
+    query: Json = {"kind": "HogQLQuery", "query": args.query}
+    if args.values:
+        query["values"] = args.values
+    body = {"query": query, "client_query_id": query_id, "name": "posthog-mcp"}
+    finished = False
+    try:
+        answer = await ctx.api.post(_QUERY, body, project_id=project.id)
+        finished = True
+    except Invalid as error:
+        finished = True
+        if notes:
+            raise ToolFailure(error.what, error.why, " ".join([*notes, error.next_step])) from None
+        raise
+    except QueryTimeout as error:
+        finished = True
+        raise ToolFailure(
+            "PostHog stopped the query.",
+            error.why,
+            "Narrow the time range, select fewer columns, or SAMPLE 1/10.",
+        ) from None
+    finally:
+        if not finished:
+            await _cancel(ctx, project, query_id)
+    return answer
+
+
+async def _cancel(ctx: Context, project: Project, query_id: str) -> None:
+    """Nobody waits for the answer any more, so PostHog should not work on it."""
+    with anyio.CancelScope(shield=True), anyio.move_on_after(_CANCEL_SECONDS):
+        await ctx.api.delete(_ONE_QUERY, project_id=project.id, id=query_id)
+
+
+def _continue(shown: int) -> str:
+    return f"add LIMIT (50,000 at most), or a WHERE that starts behind row {shown} in the order of the query."
+
+
+def _freshness(answer: Json) -> str:
+    return (
+        f" Cached, from {answer['last_refresh']}."
+        if answer.get("is_cached") and answer.get("last_refresh")
+        else ""
+    )
+
+
+def _carries_words(kind: str) -> bool:
+    inner = kind.removeprefix("LowCardinality(").removeprefix("Nullable(")
+    return not inner.startswith(_WORDLESS)
+
+
+class DescribeSchema(ProjectInput):
+    """Arguments of describe_schema."""
+
+    table: str = Field("", max_length=200, description="A table, for its columns.")
+    event: str = Field("", max_length=200, description="An event, for the properties seen on it.")
+    search: str = Field("", max_length=200, description="Part of an event's or a property's name.")
+    limit: int = Field(50, ge=1, le=200, description="How many of each.")
+
+
+@tool(
+    area="query",
+    access=Access.READ,
+    title="Describe the schema",
+    scopes=("event_definition:read", "property_definition:read"),
+)
+async def describe_schema(ctx: Context, args: DescribeSchema) -> Table:
+    """Names for query_hogql: tables and events; one table's columns; one event's properties; a search."""
+    project = await ctx.project(args)
+    if args.table:
+        rows, what = _columns(args.table), f"Columns of {args.table}"
+    elif args.event:
+        query = {"event_names": [args.event], "filter_by_event_names": True, "limit": args.limit}
+        rows, what = await _properties(ctx, project, query), f"Properties of {args.event}"
+    elif args.search:
+        query = {"search": args.search, "limit": args.limit}
+        rows = [*await _events(ctx, project, query), *await _properties(ctx, project, query)]
+        what = f"Events and properties with {args.search} in the name"
+    else:
+        tables = [["table", name, "", ", ".join(columns)] for name, columns in hogql.TABLES.items()]
+        rows, what = [*tables, *await _events(ctx, project, {"limit": args.limit})], "Tables and events"
+    return Table(
+        about=[f"{what}, project {project}."],
+        columns=["kind", "name", "type", "about"],
+        rows=rows,
+        outsiders=frozenset() if args.table else frozenset({"name", "about"}),
+        empty=["No such name was seen in this project. Leave out the arguments to see what there is."],
+    )
+
+
+def _columns(table: str) -> list[list[Any]]:
+    columns = hogql.TABLES.get(table)
+    if columns is None:
+        raise ToolFailure(
+            f"There is no table `{table}` that is known here.",
+            f"Known are {', '.join(hogql.TABLES)}.",
+            "For a table of your own, ask query_hogql for one row of all its columns.",
+        )
+    return [["column", name, kind, ""] for name, kind in columns.items()]
+
+
+async def _events(ctx: Context, project: Project, query: Json) -> list[list[Any]]:
+    page = await ctx.api.get(_EVENTS, query=query, project_id=project.id)
+    return [
+        ["event", item["name"], "", _joined(item.get("description"), _seen(item.get("last_seen_at")))]
+        for item in page["results"]
+    ]
+
+
+async def _properties(ctx: Context, project: Project, query: Json) -> list[list[Any]]:
+    page = await ctx.api.get(_PROPERTIES, query={"type": "event", **query}, project_id=project.id)
+    return [
+        ["property", item["name"], item.get("property_type") or "", item.get("description") or ""]
+        for item in page["results"]
+    ]
+
+
+def _seen(time: str | None) -> str:
+    return f"last seen {time}" if time else ""
+
+
+def _joined(*parts: str | None) -> str:
+    return "; ".join(part for part in parts if part)
