@@ -26,8 +26,8 @@ def tools_page() -> str:
         "# Tools",
         "",
         "Written by `python docs/check.py --write` from the tools themselves. Access says from which",
-        "`--access` level on a tool exists; scopes are what its personal key needs. Tools marked ○ are listed",
-        "on demand, with `--areas` or `POSTHOG_MCP_TOOLS`.",
+        "`--access` level on a tool exists; scopes are what its personal key needs. Tools marked ○ are",
+        "listed on demand, with `--areas` or `POSTHOG_MCP_TOOLS`.",
     ]
     for area in AREAS:
         tools = [tool for tool in collect() if tool.area == area]
