@@ -21,6 +21,8 @@ from posthog_mcp.api.requests import path_of, query_of
 from posthog_mcp.api.transport import RawAnswer, Transport, TransportError
 
 ATTEMPTS = 4
+# a host that stays away is told soon; one that is busy is given time
+CONNECTION_ATTEMPTS = 2
 BACKOFF_SECONDS = 0.25
 BACKOFF_CAP_SECONDS = 5.0
 _BUSY = {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
@@ -149,7 +151,8 @@ class Caller:
             except (errors.Answered, errors.Unreachable) as error:
                 pause = _pause(error, attempt)
                 await self._tell_limiter(asked, error, pause)
-                if attempt == ATTEMPTS or not _may_repeat(asked.endpoint, error):
+                most = CONNECTION_ATTEMPTS if isinstance(error, errors.Unreachable) else ATTEMPTS
+                if attempt >= most or not _may_repeat(asked.endpoint, error):
                     raise
                 # a wait that would not end in time is the caller's to decide about
                 if pause > trip.waiting_left or anyio.current_time() + pause >= trip.ends:

@@ -343,8 +343,10 @@ class PostHogClient:
         if not (fields.get("has_next") or fields.get("hasMore")):
             return None
         cursor: Any = fields.get("next_cursor")
-        start = _number(asking.get("offset"))
-        return {**asking, "after": cursor} if cursor else {**asking, "offset": start + given}
+        others = {name: value for name, value in asking.items() if name != "offset"}
+        if cursor:
+            return {**others, "after": cursor}
+        return {**others, "offset": _number(asking.get("offset")) + given}
 
 
 def _secret(key: str | SecretStr | None) -> SecretStr | None:

@@ -22,7 +22,7 @@
     │       └── QueryTimeout        504, 512
     ├── NoAnswer
     │   ├── Unreachable             no connection, or it broke
-    │   │   └── TlsFailed           the certificate was not accepted
+    │   │   └── TlsFailed           no TLS, or a certificate that is not trusted
     │   └── Timeout                 the time of the call was over
     └── BadAnswer                   an answer that cannot be used
         ├── NotJson
@@ -186,7 +186,7 @@ class Unreachable(NoAnswer):
 
 
 class TlsFailed(Unreachable):
-    """The host's certificate is not trusted."""
+    """The host speaks no TLS, or its certificate is not trusted."""
 
 
 class Timeout(NoAnswer):

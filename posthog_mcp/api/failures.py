@@ -101,7 +101,7 @@ def _unreachable(asked: Asked, failure: TransportError) -> errors.Unreachable:
     next_step = remote if asked.host.startswith("https") else local
     if failure.kind == "tls":
         kind = errors.TlsFailed
-        why = "Its certificate is not trusted here."
+        why = "There it speaks no TLS that is trusted here."
         next_step = "If a proxy or a company's authority signs it, name its PEM file in POSTHOG_MCP_CA_FILE"
     elif failure.kind == "setup":
         what, why = f"{asked} could not be sent.", "The proxy or the file of authorities cannot be used."

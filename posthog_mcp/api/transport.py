@@ -79,14 +79,14 @@ class Transport:
         timeout = httpx2.Timeout(
             read_seconds, connect=CONNECT_SECONDS, write=WRITE_SECONDS, pool=CONNECT_SECONDS
         )
+        client = self._opened()
         try:
-            client = self._opened()
             async with client.stream(
                 method, url, headers=headers, content=content, timeout=timeout
             ) as answer:
                 body = await self._body(answer)
                 return RawAnswer(answer.status_code, _lower(answer.headers), body)
-        except (httpx2.HTTPError, httpx2.InvalidURL, ssl.SSLError, OSError) as error:
+        except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
             raise _translated(error) from error
 
     async def close(self) -> None:
@@ -105,19 +105,23 @@ class Transport:
 
     def _opened(self) -> httpx2.AsyncClient:
         if self._client is None:
-            verify = ssl.create_default_context(cafile=str(self._ca_file)) if self._ca_file else True
-            limits = httpx2.Limits(max_connections=CONNECTIONS, keepalive_expiry=KEEP_ALIVE_SECONDS)
-            self._client = httpx2.AsyncClient(
-                trust_env=False,
-                follow_redirects=False,
-                verify=verify,
-                limits=limits,
-                proxy=self._proxy or None,
-                transport=self._wire,
-            )
+            try:
+                self._client = self._made()
+            except (OSError, ValueError, ImportError, httpx2.InvalidURL) as error:
+                raise TransportError("setup", str(error), sent=False) from error
         # a cookie of one answer must not change the next one
         self._client.cookies.clear()
         return self._client
+
+    def _made(self) -> httpx2.AsyncClient:
+        return httpx2.AsyncClient(
+            trust_env=False,
+            follow_redirects=False,
+            verify=ssl.create_default_context(cafile=str(self._ca_file)) if self._ca_file else True,
+            limits=httpx2.Limits(max_connections=CONNECTIONS, keepalive_expiry=KEEP_ALIVE_SECONDS),
+            proxy=self._proxy or None,
+            transport=self._wire,
+        )
 
     async def _body(self, answer: httpx2.Response) -> bytes:
         chunks: list[bytes] = []
@@ -147,6 +151,6 @@ def _translated(error: Exception) -> TransportError:
         return TransportError("timeout", reason, sent=True)
     if isinstance(error, httpx2.DecodingError):
         return TransportError("undecodable", reason, sent=True)
-    if isinstance(error, FileNotFoundError | httpx2.InvalidURL):
+    if isinstance(error, httpx2.InvalidURL):
         return TransportError("setup", reason, sent=False)
     return TransportError("broken", reason, sent=True)
