@@ -63,8 +63,8 @@ def _lines(read: Callable[[], bytes]) -> Iterator[bytes | Refusal]:
             if length <= LONGEST_LINE:
                 line += piece
             else:
-                tail = ((tail or line[-_ENDS:]) + piece)[-_ENDS:]
-                del line[_ENDS:]
+                tail = ((tail or bytes(line[-_ENDS:])) + piece[-_ENDS:])[-_ENDS:]
+                line = (line[:_ENDS] + piece[:_ENDS])[:_ENDS]
     if length:
         yield _too_long(line, tail) if length > LONGEST_LINE else bytes(line)
 
