@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from posthog_mcp.sandbox.ingest.properties import JSON, as_object
@@ -39,6 +39,7 @@ _LONGEST_NAME: Final = 200
 _CACHED: Final = 200_000
 _EVENTS_CACHED: Final = 20_000
 _NO_GROUP: Final = -1
+_HOUR: Final = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ class Definitions:
     def note(self, event: str, properties: JSON, now: datetime) -> None:
         """Take note of an event as it is stored."""
         last_seen = self._last_seen.get(event)
-        if last_seen is None or (now - last_seen).total_seconds() >= 3_600:  # noqa: PLR2004 - an hour
+        if last_seen is None or now - last_seen >= _HOUR:
             self._note_event(event, now)
         if event == "$groupidentify":
             return

@@ -39,6 +39,10 @@ _NEW_PERSON: Final = timedelta(minutes=1)
 _PROCESS: Final = "$process_person_profile"
 _NO_PROPERTIES: Final = '"{}"'
 _NEVER: Final = times.engine_text(times.NO_PERSON)
+_TEXT_COLUMNS: Final = (
+    "$session_id", "$window_id", "$group_0", "$group_1", "$group_2", "$group_3", "$group_4",
+)  # fmt: skip
+_OPTIONAL: Final = frozenset({*_TEXT_COLUMNS, "$elements", "$elements_chain"})
 _NO_UPDATE: Final = Update({}, {}, [])
 
 
@@ -205,7 +209,7 @@ class Processor:
         return _Owner(person.uuid, _seen_properties(person, update), person.born())
 
     def _update(self, person: Person, update: Update, event: str, at: datetime, properties: JSON) -> None:
-        after = update.apply(person.properties, event)
+        after = None if update is _NO_UPDATE else update.apply(person.properties, event)
         stored = after is not None and person.replace_properties(after)
         if after is not None and not stored:
             self._warnings.warn("person_properties_size_violation", at, personId=person.uuid)
@@ -267,7 +271,9 @@ def new_uuid(at: datetime) -> str:
 
 
 def _key(raw: RawEvent) -> bytes:
-    timestamp = raw.timestamp if isinstance(raw.timestamp, (str, type(None))) else raw.timestamp.isoformat()
+    timestamp = raw.timestamp
+    if isinstance(timestamp, datetime):
+        timestamp = timestamp.isoformat()
     return key_of(
         raw.uuid, raw.event, raw.distinct_id, timestamp, raw.offset, raw.properties, raw.set, raw.set_once
     )
@@ -275,11 +281,8 @@ def _key(raw: RawEvent) -> bytes:
 
 def _time(raw: RawEvent, properties: JSON, received: datetime) -> datetime:
     skewed = properties.get("$ignore_sent_at") is not True
-    timestamp = raw.timestamp
-    if isinstance(timestamp, datetime):
-        timestamp = timestamp.isoformat()
     return times.event_time(
-        timestamp, now=received, sent_at=raw.sent_at if skewed else None, offset=raw.offset
+        raw.timestamp, now=received, sent_at=raw.sent_at if skewed else None, offset=raw.offset
     )
 
 
@@ -306,9 +309,11 @@ def _seen_properties(person: Person, update: Update) -> str:
 def _optional_columns(properties: JSON) -> str:
     """The row's columns that are empty for most events; takes the chain of elements out of the properties."""
     written = ""
+    if _OPTIONAL.isdisjoint(properties):
+        return written
     if "$elements_chain" in properties or "$elements" in properties:
         written += f'"elements_chain":{quote(whole(take_elements_chain(properties)))},'
-    for name in ("$session_id", "$window_id", "$group_0", "$group_1", "$group_2", "$group_3", "$group_4"):
+    for name in _TEXT_COLUMNS:
         if name in properties and isinstance(value := properties[name], str):
             written += f'"{name}":{quote(whole(value))},'
     return written

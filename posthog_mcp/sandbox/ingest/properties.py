@@ -24,9 +24,11 @@ _CAMPAIGN = (
 _AUTOMATIC: Final = {
     key: f"$initial_{key.removeprefix('$')}" for key in (*_APP, *_DEVICE, *_CAMPAIGN) if key != "$os_name"
 }
-_AUTOMATIC_KEYS: Final = _AUTOMATIC.keys()
+_LIFTED: Final = frozenset(_AUTOMATIC) | {"$os_name"}
 _SERVER_OS: Final = frozenset({"$os", "$os_version"})
-_NEVER_STORED: Final = ("ph_product_tours", "$product_tours_activated", "$override_feature_flag_payloads")
+_NEVER_STORED: Final = frozenset(
+    {"ph_product_tours", "$product_tours_activated", "$override_feature_flag_payloads"}
+)
 _GROUP_COLUMNS: Final = ("$group_0", "$group_1", "$group_2", "$group_3", "$group_4")
 _UUID_LENGTH: Final = 36
 
@@ -46,10 +48,12 @@ def move_top_level(properties: JSON, top_set: Any, top_set_once: Any) -> None:
 
 def lift_person_properties(properties: JSON) -> None:
     """Copy browser, device, app and campaign properties into `$set`, their first values into `$set_once`."""
+    if _LIFTED.isdisjoint(properties):
+        return
     if "$os_name" in properties:
         properties.setdefault("$os", properties["$os_name"])
-    lifted = _AUTOMATIC_KEYS & properties.keys()
-    if lifted and properties.get("$is_server") is True:
+    lifted = _AUTOMATIC.keys() & properties.keys()
+    if properties.get("$is_server") is True:
         lifted -= _SERVER_OS
     if not lifted:
         return
@@ -70,9 +74,9 @@ def take_elements_chain(properties: JSON) -> str:
 
 def tidy(properties: JSON) -> None:
     """Remove what is never stored; write a session id that is a UUID in lower case."""
-    for key in _NEVER_STORED:
-        if key in properties:
-            del properties[key]
+    if not _NEVER_STORED.isdisjoint(properties):
+        for key in _NEVER_STORED:
+            properties.pop(key, None)
     session = properties.get("$session_id")
     if (
         isinstance(session, str)

@@ -9,7 +9,10 @@ from typing import Any, cast
 
 __all__ = ["dumps", "quote", "storable", "whole"]
 
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+# What came from JSON has no circles.
+_encode = json.JSONEncoder(
+    ensure_ascii=False, separators=(",", ":"), allow_nan=False, check_circular=False
+).encode
 
 
 def dumps(value: Any) -> str:
