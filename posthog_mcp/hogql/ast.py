@@ -328,7 +328,8 @@ class SelectQuery(Expr):
 
 
 SetOperator = Literal[
-    "UNION ALL", "UNION DISTINCT", "INTERSECT", "INTERSECT ALL", "INTERSECT DISTINCT", "EXCEPT", "EXCEPT ALL", "EXCEPT DISTINCT",
+    "UNION ALL", "UNION DISTINCT", "INTERSECT", "INTERSECT ALL", "INTERSECT DISTINCT", "EXCEPT", "EXCEPT ALL",
+    "EXCEPT DISTINCT",
 ]  # fmt: skip
 
 
@@ -342,7 +343,7 @@ class SelectSetNode(Node):
 
 @dataclass(slots=True)
 class SelectSetQuery(Expr):
-    """SELECTs joined by UNION, INTERSECT, EXCEPT, in the order written; `limit` and `offset` are of the whole."""
+    """SELECTs joined by UNION, INTERSECT, EXCEPT, in the order written, with the LIMIT of the whole."""
 
     initial_select_query: Query
     subsequent_select_queries: list[SelectSetNode]

@@ -10,10 +10,14 @@ from posthog_mcp.hogql.lexer import NAMES, Token, tokenize, unquote
 RESERVED = frozenset({"true", "false", "null", "team_id"})
 """What cannot be an alias: PostHog keeps these for itself."""
 
-OPERATORS = frozenset(
-    "+ - * / % || = == != <> < <= > >= <=> =~ !~ =~* !~* ~ ~* ?? ? ?. . , : :: ) ] } eof and or like ilike between is in ; f} 'f".split()
-)
-"""Kinds that carry on after an expression, or end it, and so cannot start one (signs, stars and `in` aside)."""
+OPERATORS = frozenset({
+    "*", "/", "%", "||", "+", "-", "=", "==", "!=", "<>", "<", "<=", ">", ">=", "<=>", "=~", "!~", "=~*", "!~*",
+    "~", "~*", "??", "?", "?.", ".", ",", ":", "::", ")", "]", "}", "f}", "'f", ";", "eof",
+    "and", "or", "like", "ilike", "between", "is", "in",
+})  # fmt: skip
+"""Kinds that carry on after an expression or end it; those that may also start one: `+`, `-`, `*`."""
+
+_LONGEST_QUOTE = 40
 
 CLAUSES = {
     "from": "FROM", "prewhere": "PREWHERE", "where": "WHERE", "group": "GROUP BY", "having": "HAVING",
@@ -30,10 +34,10 @@ class Cursor:
     def __init__(self, text: str) -> None:
         self.text = text
         self.tokens: list[Token] = tokenize(text)
-        self.kinds = [token[0] for token in self.tokens]
-        self.i = 0
-        self.depth = 0
-        self.chained = 0
+        self.kinds: list[str] = [token[0] for token in self.tokens]
+        self.i: int = 0
+        self.depth: int = 0
+        self.chained: int = 0
         self._closings: dict[int, int] | None = None
 
     @property
@@ -151,7 +155,7 @@ class Cursor:
         kind, value, _, _ = self.tokens[self.i]
         if kind == "eof":
             return "the end of the text"
-        return f"`{value if len(value) <= 40 else value[:40] + '…'}`"
+        return f"`{value if len(value) <= _LONGEST_QUOTE else value[:_LONGEST_QUOTE] + '…'}`"
 
     def fail(self, expected: str) -> NoReturn:
         """Stop: something else was expected here."""

@@ -6,7 +6,7 @@ MAX_TEXT_BYTES = 65_536
 """Longest query text that is read; design: "over 64 kB" is refused."""
 
 MAX_TOKENS = 20_000
-"""Most words and signs that are read: 64 kB of ordinary HogQL are some 14,000, and reading takes time for each."""
+"""Most words and signs that are read: 64 kB of ordinary HogQL are some 14,000, and each takes its time."""
 
 MAX_DEPTH = 60
 """How many brackets, calls, subqueries, CASEs, lambdas, NOTs and signs may be inside each other."""

@@ -13,27 +13,31 @@ Token = tuple[str, str, int, int]
 """Kind, text as written, start, end.
 
 The kind of a keyword is the keyword in lower case, that of an operator the operator. Others: `name`, `quoted`
-(an identifier in quotes), `string`, `number` (an integer without sign), `float` (with exponent), `hex`, `binary`,
-`octal`, `eof`; in an f-string `f'`, `text`, `f{`, `f}`, `'f`.
+(an identifier in quotes), `string`, `number` (digits), `float` (with exponent), `hex`, `binary`, `octal`,
+`eof`; in an f-string `f'`, `text`, `f{`, `f}`, `'f`.
 """
 
-WORDS = frozenset(
-    """
-    all and anti any array as asc ascending asof between both by case cast catch cohort collate columns cross cube
-    current date desc descending distinct else end except exclude extract false final finally first fn following
-    for from full fun group grouping having id ilike in inf infinity inner interpolate intersect interval is join
-    key lambda last leading left let like limit materialized nan natural not null nulls offset on or order outer
-    over partition pivot positional preceding prewhere qualify range recursive return right rollup row rows sample
-    select semi sets settings substring then throw ties timestamp to top totals trailing trim true try try_cast
-    unbounded union unpivot using values when where while window with
-    day filter fill hour if ignore include local minute month name quarter replace second step time truncate week
-    year zone
-    """.split()
-)
+WORDS = frozenset({
+    "all", "and", "anti", "any", "array", "as", "asc", "ascending", "asof", "between", "both", "by",
+    "case", "cast", "catch", "cohort", "collate", "columns", "cross", "cube", "current", "date", "day",
+    "desc", "descending", "distinct", "else", "end", "except", "exclude", "extract", "false", "fill",
+    "filter", "final", "finally", "first", "fn", "following", "for", "from", "full", "fun", "group",
+    "grouping", "having", "hour", "id", "if", "ignore", "ilike", "in", "include", "inf", "infinity",
+    "inner", "interpolate", "intersect", "interval", "is", "join", "key", "lambda", "last", "leading",
+    "left", "let", "like", "limit", "local", "materialized", "minute", "month", "name", "nan", "natural",
+    "not", "null", "nulls", "offset", "on", "or", "order", "outer", "over", "partition", "pivot",
+    "positional", "preceding", "prewhere", "qualify", "quarter", "range", "recursive", "replace",
+    "return", "right", "rollup", "row", "rows", "sample", "second", "select", "semi", "sets", "settings",
+    "step", "substring", "then", "throw", "ties", "time", "timestamp", "to", "top", "totals", "trailing",
+    "trim", "true", "truncate", "try", "try_cast", "unbounded", "union", "unpivot", "using", "values",
+    "week", "when", "where", "while", "window", "with", "year", "zone",
+})  # fmt: skip
+"""Keywords; each may be a name as well, those of `NEVER_NAMES` aside."""
 
-NEVER_NAMES = frozenset(
-    "catch except finally fn fun inf infinity intersect let materialized nan null throw try while".split()
-)
+NEVER_NAMES = frozenset({
+    "catch", "except", "finally", "fn", "fun", "inf", "infinity", "intersect", "let", "materialized",
+    "nan", "null", "throw", "try", "while",
+})  # fmt: skip
 """Words that are no name without quotes, wherever they stand."""
 
 NAMES = WORDS - NEVER_NAMES | {"name", "quoted"}
@@ -41,25 +45,28 @@ NAMES = WORDS - NEVER_NAMES | {"name", "quoted"}
 
 _KINDS = {word: word for word in WORDS}
 
-_BLANK = r"(?>[\t\n\v\f\r\ \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff]+|--[^\n]*|//[^\n]*|\#[^\n]*|/\*(?s:.)*?\*/)*+"
+_BLANK = r"""(?>
+    [\t\n\v\f\r\ \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff]+
+    |--[^\n]*|//[^\n]*|\#[^\n]*|/\*(?s:.)*?\*/)*+"""
 _TOKEN = re.compile(
     _BLANK
     + r"""
     (?:([A-Za-z_$][A-Za-z0-9_$]*+)
     |((?:\d++\.\d*+|\.\d++|\d++)[eE][-+]?\d++)
-    |(=~\*|!~\*|<=>|->|::|:=|\?\?|\?\.|\|\||==|=~|!=|!~|<>|<=|>=|~\*|[-+*%(),.\[\]{}:;?=<>~]|/(?!\*))
+    |(=~\*|!~\*|<=>|->|::|:=|\?\?|\?\.|\|\||==|=~|!=|!~|<>|<=|>=|~\*
+     |[-+*%(),.\[\]{}:;?=<>~]|/(?!\*))
     |('(?:[^'\\]|\\.|'')*+')
     |(0[xX][0-9a-fA-F]++)
     |(0[bB][01]++)
     |(0[oO][0-7]++)
     |(\d++)
     |(`(?:[^`\\]|\\.|``)*+`|"(?:[^"\\]|\\.|"")*+")
-    |(\Z))
+    |(\Z)
+    |(.))
     """,
     re.VERBOSE | re.DOTALL,
 )
-_BLANKS = re.compile(_BLANK, re.VERBOSE)
-_WORD, _OPERATOR = 1, 3
+_WORD, _OPERATOR, _UNREADABLE = 1, 3, 11
 _GROUP_KINDS = ("", "name", "float", "", "string", "hex", "binary", "octal", "number", "quoted", "eof")
 
 _TEMPLATE = re.compile(r"(?:[^'\\{]|\\.|'')*+", re.DOTALL)
@@ -76,22 +83,25 @@ def tokenize(text: str) -> list[Token]:
         HogQLSyntaxError: A character, comment or quote that HogQL does not have.
     """
     tokens: list[Token] = []
-    append = tokens.append
-    words = _KINDS
     templates: list[int] = []  # of each f-string being read: braces open within its current {…}
-    scan = _TOKEN.scanner(text).match
-    while len(tokens) <= MAX_TOKENS:
-        match = scan()
-        if match is None:
-            raise _unreadable(text, tokens)
+    place = 0
+    while place >= 0:
+        place = _read(text, place, tokens, templates)
+    tokens += [tokens[-1]] * 3
+    return tokens
+
+
+def _read(text: str, place: int, tokens: list[Token], templates: list[int]) -> int:
+    """Read tokens to the end (then -1), or to the text of an f-string and over it (then where to go on)."""
+    append, words = tokens.append, _KINDS
+    for match in _TOKEN.finditer(text, place):
         group = match.lastindex or 0
         value = match[group]
         start, end = match.span(group)
         if group == _WORD:
             if value == "f" and text[end : end + 1] == "'":
                 append(("f'", "f'", start, end + 1))
-                scan = _TOKEN.scanner(text, _template(text, end + 1, tokens, templates)).match
-                continue
+                return _template(text, end + 1, tokens, templates)
             append((words.get(value.lower(), "name"), value, start, end))
         elif group == _OPERATOR:
             if templates and value in "{}":
@@ -99,17 +109,17 @@ def tokenize(text: str) -> list[Token]:
                 if templates[-1] == 0:
                     templates.pop()
                     append(("f}", value, start, end))
-                    scan = _TOKEN.scanner(text, _template(text, end, tokens, templates)).match
-                    continue
+                    return _template(text, end, tokens, templates)
             append((value, value, start, end))
+        elif group == _UNREADABLE:
+            raise _unreadable(text, start)
         else:
-            kind = _GROUP_KINDS[group]
-            append((kind, value, start, end))
-            if kind == "eof":
-                tokens += [tokens[-1]] * 3
-                return tokens
-    message = f"the query has more than {MAX_TOKENS:,} words and signs: shorten it, or pass long lists as values"
-    raise HogQLSyntaxError(message, text, tokens[-1][2], tokens[-1][3], "a shorter query")
+            append((_GROUP_KINDS[group], value, start, end))
+        if len(tokens) > MAX_TOKENS:
+            limit = f"more than {MAX_TOKENS:,} words and signs"
+            message = f"the query has {limit}: shorten it, or pass long lists as values"
+            raise HogQLSyntaxError(message, text, start, end, "a shorter query")
+    return -1
 
 
 def _template(text: str, start: int, tokens: list[Token], templates: list[int]) -> int:
@@ -130,11 +140,8 @@ def _template(text: str, start: int, tokens: list[Token], templates: list[int]) 
     return end + 1
 
 
-def _unreadable(text: str, tokens: list[Token]) -> HogQLSyntaxError:
+def _unreadable(text: str, start: int) -> HogQLSyntaxError:
     """Say what stands where no token could be read."""
-    start = tokens[-1][3] if tokens else 0
-    blank = _BLANKS.match(text, start)
-    start = blank.end() if blank else start
     char = text[start]
     if text.startswith("/*", start):
         return HogQLSyntaxError(

@@ -80,7 +80,7 @@ def _rebuilt(value: Any, change: Callable[[ast.Node], ast.Node]) -> Any:
     if isinstance(value, list | tuple):
         items: list[Any] = [_rebuilt(item, change) for item in value]  # pyright: ignore[reportUnknownVariableType]
         same = all(new is old for new, old in zip(items, value, strict=True))  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
-        return value if same else type(value)(items)  # pyright: ignore[reportUnknownVariableType]
+        return value if same else (items if isinstance(value, list) else tuple(items))  # pyright: ignore[reportUnknownVariableType]
     if isinstance(value, dict):
         pairs: dict[Any, Any] = {key: _rebuilt(item, change) for key, item in value.items()}  # pyright: ignore[reportUnknownVariableType]
         return value if all(pairs[key] is value[key] for key in pairs) else pairs  # pyright: ignore[reportUnknownVariableType]
