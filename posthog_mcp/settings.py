@@ -5,7 +5,6 @@ keep the server from answering its handshake, so `api.keys` judges them at the c
 """
 
 import difflib
-import math
 import os
 import re
 import sys
@@ -13,33 +12,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
+from posthog_mcp import values as read
+from posthog_mcp.values import AREAS, LIMIT_CLASSES, Rate, parse_limits
+
 PREFIX = "POSTHOG_MCP_"
 
-AREAS = (
-    "events",
-    "flags",
-    "experiments",
-    "annotations",
-    "query",
-    "insights",
-    "persons",
-    "surveys",
-    "errors",
-    "replay",
-    "ai",
-    "web",
-    "project",
-    "api",
-)
-LIMIT_CLASSES = ("crud", "analytics", "query", "values", "definitions")
-
 _UNEXPANDED = re.compile(r"^\$\{.*\}$", re.DOTALL)
-_RATE = re.compile(r"(\d{1,9})/(\d{1,9}(?:\.\d{1,3})?)([smh])")
-_UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 
 class Access(StrEnum):
@@ -72,14 +54,6 @@ class LogLevel(StrEnum):
     INFO = "info"
     WARNING = "warning"
     ERROR = "error"
-
-
-class Rate(NamedTuple):
-    """At most `permits` requests of one limit class within any `seconds`."""
-
-    limit_class: str
-    permits: int
-    seconds: float
 
 
 class SettingsError(ValueError):
@@ -233,28 +207,6 @@ def default_data_dir(env: Mapping[str, str], platform: str = sys.platform) -> Pa
     return base / "posthog-mcp"
 
 
-def parse_limits(text: str) -> tuple[Rate, ...]:
-    """Read `crud=480/60s,4800/3600s;query=240/60s` (units s, m, h).
-
-    Raises:
-        ValueError: It says what does not fit.
-    """
-    rates: list[Rate] = []
-    for part in filter(None, (part.strip() for part in text.split(";"))):
-        limit_class, equals, listed = (piece.strip() for piece in part.partition("="))
-        if not equals or limit_class not in LIMIT_CLASSES:
-            raise ValueError(
-                f"{part!r} must start with one of {', '.join(LIMIT_CLASSES)} and an equals sign, "
-                "as in crud=480/60s,4800/3600s"
-            )
-        for rate in listed.split(","):
-            match = _RATE.fullmatch(rate.strip())
-            if match is None or not int(match[1]) or not float(match[2]):
-                raise ValueError(f"{rate.strip()!r} must be permits and window above zero, as in 480/60s")
-            rates.append(Rate(limit_class, int(match[1]), float(match[2]) * _UNIT_SECONDS[match[3]]))
-    return tuple(rates)
-
-
 def _home(env: Mapping[str, str]) -> Path:
     named = env.get("HOME") or env.get("USERPROFILE")
     return Path(named) if named else Path.home()
@@ -308,100 +260,6 @@ def _warnings(env: Mapping[str, str]) -> list[str]:
     return warnings
 
 
-def _one_of(kind: type[StrEnum]) -> Callable[[str], StrEnum]:
-    def parse(text: str) -> StrEnum:
-        try:
-            return kind(text.strip().lower())
-        except ValueError:
-            raise ValueError(f"valid are {', '.join(kind)}") from None
-
-    return parse
-
-
-def _seconds(least: float, most: float) -> Callable[[str], float]:
-    def parse(text: str) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
-        if not least <= value <= most:
-            raise ValueError(f"valid are numbers of seconds from {least:g} to {most:g}")
-        return value
-
-    return parse
-
-
-def _boolean(text: str) -> bool:
-    word = text.strip().lower()
-    if word in {"1", "true", "yes", "on"}:
-        return True
-    if word in {"0", "false", "no", "off"}:
-        return False
-    raise ValueError("valid are true and false")
-
-
-def _project(text: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,12}", text) or not int(text):
-        raise ValueError("valid is a project's number, as in https://us.posthog.com/project/12345")
-    return int(text)
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(name for name in re.split(r"[,\s]+", text) if name))
-
-
-def _areas(text: str) -> tuple[str, ...]:
-    names = _names(text.lower())
-    valid = (*AREAS, "all")
-    for name in names:
-        if name not in valid:
-            near = difflib.get_close_matches(name, valid, n=1)
-            hint = f" (did you mean {near[0]}?)" if near else ""
-            raise ValueError(f"there is no area {name!r}{hint}; valid are {', '.join(valid)}")
-    return names
-
-
-def _tools(text: str) -> tuple[str, ...]:
-    names = _names(text)
-    for name in names:
-        if not re.fullmatch(r"[+-][a-z][a-z0-9_]*", name):
-            raise ValueError(f"{name!r} must be +name to add a tool or -name to take it out")
-    return names
-
-
-def _directory(text: str) -> Path:
-    path = Path(text).expanduser()
-    if not path.is_absolute():
-        # the working directory of a server that a desktop application starts is / or undefined
-        raise ValueError("valid is an absolute path")
-    return path
-
-
-def _file(text: str) -> Path:
-    path = _directory(text)
-    if not path.is_file():
-        raise ValueError("there is no such file")
-    return path
-
-
-def _url(*schemes: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        scheme, separator, rest = text.partition("://")
-        if not separator or not rest or scheme.lower() not in schemes:
-            raise ValueError(f"valid are URLs that start with {' or '.join(s + '://' for s in schemes)}")
-        return text
-
-    return parse
-
-
-def _secret_url(*schemes: str) -> Callable[[str], SecretStr]:
-    return lambda text: SecretStr(_url(*schemes)(text))
-
-
-def _secrets(text: str) -> tuple[SecretStr, ...]:
-    return tuple(SecretStr(name) for name in _names(text))
-
-
 VARIABLES: tuple[Variable, ...] = (
     Variable("POSTHOG_API_KEY", "project_token", SecretStr, "project token, phc_…", secret=True),
     Variable(
@@ -415,55 +273,75 @@ VARIABLES: tuple[Variable, ...] = (
         secret=True,
     ),
     Variable("POSTHOG_HOST", "host", str, "us (default), eu, or the URL of your PostHog"),
-    Variable("POSTHOG_PROJECT_ID", "project_id", _project, "project of tools that were given none"),
-    Variable(PREFIX + "PROJECT", "pinned_project_id", _project, "the only project of this server"),
-    Variable(PREFIX + "ACCESS", "access", _one_of(Access), "read, write (default) or full"),
-    Variable(PREFIX + "AREAS", "areas", _areas, "areas of tools, comma-separated, or all"),
-    Variable(PREFIX + "TOOLS", "tools", _tools, "single tools: +name,-name"),
-    Variable(PREFIX + "DATA_DIR", "data_dir", _directory, "directory for all state"),
+    Variable("POSTHOG_PROJECT_ID", "project_id", read.project, "project of tools that were given none"),
+    Variable(PREFIX + "PROJECT", "pinned_project_id", read.project, "the only project of this server"),
+    Variable(PREFIX + "ACCESS", "access", read.one_of(Access), "read, write (default) or full"),
+    Variable(PREFIX + "AREAS", "areas", read.areas, "areas of tools, comma-separated, or all"),
+    Variable(PREFIX + "TOOLS", "tools", read.tools, "single tools: +name,-name"),
+    Variable(PREFIX + "DATA_DIR", "data_dir", read.directory, "directory for all state"),
     Variable(
         PREFIX + "REDIS_URL",
         "redis_url",
-        _secret_url("redis", "rediss", "unix"),
+        read.secret_url("redis", "rediss", "unix"),
         "Redis or Valkey shared by several machines",
         secret=True,
     ),
     Variable(
         PREFIX + "HTTP_TOKENS",
         "http_tokens",
-        _secrets,
+        read.secrets,
         "tokens of callers over HTTP, commas between",
         secret=True,
     ),
-    Variable(PREFIX + "OAUTH_ISSUER", "oauth_issuer", _url("https", "http"), "issuer of callers' tokens"),
-    Variable(PREFIX + "ALLOWED_HOSTS", "allowed_hosts", _names, "Host headers taken over HTTP"),
-    Variable(PREFIX + "ALLOWED_ORIGINS", "allowed_origins", _names, "Origin headers taken over HTTP"),
+    Variable(PREFIX + "OAUTH_ISSUER", "oauth_issuer", read.url("https", "http"), "issuer of callers' tokens"),
+    Variable(PREFIX + "ALLOWED_HOSTS", "allowed_hosts", read.names, "Host headers taken over HTTP"),
+    Variable(PREFIX + "ALLOWED_ORIGINS", "allowed_origins", read.names, "Origin headers taken over HTTP"),
     Variable(
         PREFIX + "FLAG_POLL_SECONDS",
         "flag_poll_seconds",
-        _seconds(1, 86_400),
+        read.seconds(1, 86_400),
         "age at which flag definitions are fetched again (300)",
     ),
-    Variable(PREFIX + "CALL_SECONDS", "call_seconds", _seconds(1, 600), "time of a whole tool call (45)"),
+    Variable(PREFIX + "CALL_SECONDS", "call_seconds", read.seconds(1, 600), "time of a whole tool call (45)"),
     Variable(PREFIX + "LIMITS", "limits", parse_limits, "rates: crud=480/60s,4800/3600s;query=240/60s"),
     Variable(
-        PREFIX + "LIMIT_SCOPE", "limit_scope", _one_of(LimitScope), "host, organization (default) or key"
+        PREFIX + "LIMIT_SCOPE", "limit_scope", read.one_of(LimitScope), "host, organization (default) or key"
     ),
-    Variable(PREFIX + "OUTBOX", "outbox", _one_of(OutboxPlace), "disk (default) or memory"),
+    Variable(PREFIX + "OUTBOX", "outbox", read.one_of(OutboxPlace), "disk (default) or memory"),
     Variable(
         PREFIX + "PROXY",
         "proxy",
-        _secret_url("http", "https"),
+        read.secret_url("http", "https"),
         "HTTP proxy for calls to PostHog",
         secret=True,
     ),
-    Variable(PREFIX + "CA_FILE", "ca_file", _file, "PEM file of certificate authorities to trust"),
-    Variable(PREFIX + "MASK_PII", "mask_pii", _boolean, "hide personal data in results (false)"),
+    Variable(PREFIX + "CA_FILE", "ca_file", read.file, "PEM file of certificate authorities to trust"),
+    Variable(PREFIX + "MASK_PII", "mask_pii", read.boolean, "hide personal data in results (false)"),
     Variable(
         PREFIX + "UNATTENDED_DELETES",
         "unattended_deletes",
-        _boolean,
+        read.boolean,
         "delete without asking where a client cannot ask (false)",
     ),
-    Variable(PREFIX + "LOG_LEVEL", "log_level", _one_of(LogLevel), "debug, info, warning (default), error"),
+    Variable(
+        PREFIX + "LOG_LEVEL", "log_level", read.one_of(LogLevel), "debug, info, warning (default), error"
+    ),
 )
+
+__all__ = [
+    "AREAS",
+    "LIMIT_CLASSES",
+    "PREFIX",
+    "VARIABLES",
+    "Access",
+    "LimitScope",
+    "LogLevel",
+    "OutboxPlace",
+    "Rate",
+    "Settings",
+    "SettingsError",
+    "Variable",
+    "default_data_dir",
+    "environment",
+    "parse_limits",
+]

@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from posthog_mcp.api import errors
 from posthog_mcp.api.endpoints import Effect, Endpoint
-from posthog_mcp.api.refusals import CHEAPER, Asked, in_seconds, place_of
+from posthog_mcp.api.refusals import CHEAPER, LIMITS, Asked, in_seconds, place_of
 from posthog_mcp.api.transport import RawAnswer, TransportError
 
 _KINDS = {"text/html": "a web page", "text/plain": "plain text", "application/json": "broken JSON"}
@@ -25,7 +25,7 @@ def no_permit(asked: Asked, wait: float | None) -> errors.RateLimited:
     """Our own budget leaves no room for the call in time."""
     limit = asked.endpoint.limit
     error = errors.RateLimited(
-        f"{asked} was not sent: the {limit} limit of requests is spent.",
+        f"{asked} was not sent: {LIMITS[limit]} is spent.",
         f"The next free place is {in_seconds(wait)} away, longer than this call may wait.",
         f"Try again after that. {CHEAPER[limit]}.",
     )

@@ -22,6 +22,14 @@ _SAID_CHARACTERS = 300
 _SCOPE = re.compile(r"required scope '([a-z_]+:(?:read|write))'")
 _AVAILABLE = re.compile(r"available in (\d+) second")
 _ESTIMATED_TOO_LONG = 512
+LIMITS = {
+    LimitClass.CRUD: "the limit of 480 reads and changes a minute and 4,800 an hour",
+    LimitClass.ANALYTICS: "the limit of 240 analytics requests a minute and 1,200 an hour",
+    LimitClass.QUERY: "the limit of 240 queries a minute and 2,400 an hour",
+    LimitClass.VALUES: "the limit of 60 lookups of values a minute and 300 an hour",
+    LimitClass.DEFINITIONS: "the limit of 600 fetches of flag definitions a minute",
+    LimitClass.NONE: "a limit of this PostHog",
+}
 CHEAPER = {
     LimitClass.CRUD: "Ask for more objects in one call instead of one by one",
     LimitClass.ANALYTICS: "One HogQL query often replaces many of these calls and has a limit of its own",
@@ -71,7 +79,7 @@ class _Problem(NamedTuple):
     detail: str
     code: str = ""
     attr: str = ""
-    extra: Mapping[str, Any] = {}
+    web_page: bool = False
 
 
 def error_of(asked: Asked, status: int, headers: Mapping[str, str], body: bytes) -> errors.Answered:
@@ -107,6 +115,8 @@ class _Answer(NamedTuple):
     @property
     def quoted(self) -> str:
         """PostHog's words as a sentence of ours."""
+        if self.problem.web_page:
+            return "The answer is a web page, so something in front of PostHog may have given it."
         return f"PostHog says: {_sentence(self.detail)}" if self.detail else "PostHog gives no reason."
 
 
@@ -125,7 +135,7 @@ def _invalid(asked: Asked, answer: _Answer) -> errors.Answered:
     where = (
         f"PostHog says about {attr}: {_sentence(answer.detail)}" if attr and answer.detail else answer.quoted
     )
-    check = f", and whether project {asked.project_id} is the right one" if asked.project_id else ""
+    check = f"; check too that project {asked.project_id} is the right one" if asked.project_id else ""
     error = errors.Invalid(
         f"PostHog refused {asked} as invalid (400).", where, f"Correct {attr or 'the request'}{check}."
     )
@@ -210,13 +220,11 @@ def _too_large(asked: Asked, answer: _Answer) -> errors.Answered:
 def _throttled(asked: Asked, answer: _Answer) -> errors.Answered:
     wait = _wait(answer.headers, answer.problem.detail)
     spent = "requests"
-    limit: str = f"the {asked.endpoint.limit} limit of requests"
+    limit = LIMITS[asked.endpoint.limit]
     if answer.problem.code == "api_queries_budget_exceeded":
         spent, limit = "bytes", "the project's hourly budget of bytes read by queries"
     elif "concurren" in answer.problem.detail.lower():
         spent, limit = "concurrency", "the number of queries that may run at once"
-    if asked.endpoint.limit is LimitClass.NONE:
-        limit = "a limit of this PostHog"
     later = f"Try again in {in_seconds(wait)}" if wait is not None else "Try again a little later"
     cheaper = "Read fewer days or fewer columns" if spent == "bytes" else CHEAPER[asked.endpoint.limit]
     error = errors.RateLimited(
@@ -273,7 +281,7 @@ def _problem(body: bytes) -> _Problem:
     """What the body says: PostHog's JSON form, one of its hand-written ones, or plain text."""
     text = body[:65536].decode("utf-8", "replace").strip()
     if text.startswith("<"):
-        return _Problem("The answer is a web page, so something in front of PostHog may have given it.")
+        return _Problem("", web_page=True)
     try:
         parsed: Any = json.loads(body)
     except (ValueError, RecursionError):
