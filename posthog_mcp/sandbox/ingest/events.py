@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 _LONGEST_ID: Final = 400
 _LONGEST_NAME: Final = 200
 _NEW_PERSON: Final = timedelta(minutes=1)
+_CLIENT_WARNING: Final = "$$client_ingestion_warning"
 _PROCESS: Final = "$process_person_profile"
 _NO_PROPERTIES: Final = '"{}"'
 _NEVER: Final = times.engine_text(times.NO_PERSON)
@@ -131,6 +132,10 @@ class Processor:
 
     def _row(self, raw: RawEvent, now: datetime, written: str) -> str | None:
         if raw.uuid is not None and not self._seen.first_time(_key(raw)):
+            return None
+        if raw.event == _CLIENT_WARNING:
+            text = raw.properties.get("$$client_ingestion_warning_message")
+            self._warnings.warn("client_ingestion_warning", now, distinctId=raw.distinct_id, message=text)
             return None
         distinct_id = whole(raw.distinct_id)
         if len(distinct_id) > _LONGEST_ID:

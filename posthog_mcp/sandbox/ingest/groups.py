@@ -113,7 +113,8 @@ class Groups:
         `text` is looked for in the key and the property `name`, in any case.
         """
         where = (
-            "type_index = ? AND (? = '' OR instr(lower(key), ?) OR instr(lower(properties ->> '$.name'), ?))"
+            "type_index = ? AND (? = '' OR instr(lower(key), ?) "
+            "OR instr(lower(json_extract(properties, '$.name')), ?))"
         )
         needle = text.lower()
         values: list[Any] = [index, needle, needle, needle]

@@ -35,6 +35,12 @@ ON CONFLICT (uuid) DO UPDATE SET created_at = excluded.created_at, properties = 
 is_identified = excluded.is_identified, version = excluded.version, is_deleted = excluded.is_deleted,
 last_seen_at = excluded.last_seen_at
 """
+_MATCHES: Final = """(
+instr(lower(json_extract(p.properties, '$.name')), ?)
+OR instr(lower(json_extract(p.properties, '$.email')), ?) OR instr(p.uuid, ?) OR EXISTS (
+    SELECT 1 FROM person_distinct_ids d
+    WHERE d.person_uuid = p.uuid AND NOT d.is_deleted AND instr(lower(d.distinct_id), ?)
+))"""
 _CACHED: Final = 100_000
 _AT_ONCE: Final = 500
 _DELETED: Final = 100
@@ -91,6 +97,47 @@ class People:
             (uuid,),
         )
         return [row[0] for row in rows]
+
+    def search(
+        self,
+        text: str = "",
+        *,
+        distinct_id: str | None = None,
+        email: str | None = None,
+        uuids: Iterable[str] | None = None,
+        limit: int = 100,
+        offset: int = 0,
+    ) -> tuple[list[Person], int]:
+        """Persons, newest first, and how many there are in all.
+
+        Args:
+            text: Part of the name, email, a distinct id or the uuid, in any case.
+            distinct_id: Only the person with exactly this id.
+            email: Only persons with exactly this email, in any case.
+            uuids: Only these.
+            limit: At most this many.
+            offset: Skip this many.
+        """
+        where, values = ["NOT p.is_deleted"], list[Any]()
+        if text:
+            where.append(_MATCHES)
+            values += [text.lower()] * 4
+        if distinct_id is not None:
+            where.append("p.uuid IN (SELECT person_uuid FROM person_distinct_ids WHERE distinct_id = ?)")
+            values.append(distinct_id)
+        if email is not None:
+            where.append("lower(json_extract(p.properties, '$.email')) = ?")
+            values.append(email.lower())
+        if uuids is not None:
+            where.append("p.uuid IN (SELECT value FROM json_each(?))")
+            values.append(json.dumps(list(uuids)))
+        found = f"FROM persons p WHERE {' AND '.join(where)}"
+        (total,) = self._db.execute(f"SELECT count(*) {found}", values).fetchone()
+        rows = self._db.execute(
+            f"SELECT {_PERSON_COLUMNS} {found} ORDER BY p.created_at DESC, p.id DESC LIMIT ? OFFSET ?",
+            [*values, limit, offset],
+        ).fetchall()
+        return [self._persons.get(row[0]) or self._remember(row) for row in rows], total
 
     def load(self, distinct_ids: Iterable[str]) -> None:
         """Read the persons of many distinct ids at once into the cache."""
