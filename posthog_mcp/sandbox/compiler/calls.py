@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from posthog_mcp.hogql import ast
-from posthog_mcp.sandbox.compiler import functions
+from posthog_mcp.sandbox.compiler import conversion_calls, date_calls, functions, logic_calls
 from posthog_mcp.sandbox.compiler.errors import CompileError, did_you_mean, refuse
 from posthog_mcp.sandbox.compiler.product_calls import PRODUCT_CALLS
-from posthog_mcp.sandbox.compiler.special_calls import SPECIAL_CALLS
+from posthog_mcp.sandbox.compiler.special import Given
 from posthog_mcp.sandbox.compiler.types import Sql
 
 if TYPE_CHECKING:
@@ -16,11 +16,13 @@ if TYPE_CHECKING:
     from posthog_mcp.sandbox.compiler.functions import Function
     from posthog_mcp.sandbox.compiler.scope import Scope
 
+SPECIAL_CALLS = {**conversion_calls.CALLS, **date_calls.CALLS, **logic_calls.CALLS}
+
 # These answer for missing values themselves, whatever their arguments.
 _NEVER_NULL = frozenset({
-    "count", "uniq", "uniqExact", "uniqCombined", "uniqCombined64", "uniqHLL12", "groupArray", "groupUniqArray",
-    "topK", "windowFunnel", "assumeNotNull", "empty", "notEmpty", "array", "tuple", "map", "JSONHas", "has", "isNaN",
-    "arrayExists", "arrayAll", "arrayMap", "arrayFilter", "retention",
+    "count", "uniq", "uniqExact", "uniqCombined", "uniqCombined64", "uniqHLL12", "groupArray",
+    "groupUniqArray", "topK", "windowFunnel", "assumeNotNull", "empty", "notEmpty", "array", "tuple", "map",
+    "JSONHas", "has", "isNaN", "arrayExists", "arrayAll", "arrayMap", "arrayFilter", "retention",
 })  # fmt: skip
 _ALWAYS_NULLABLE = frozenset({"toNullable", "nullIf", "singleValueOrNull"})
 
@@ -41,7 +43,7 @@ def compile_call(compiler: Expressions, node: ast.Call, scope: Scope) -> Sql:
         values = compiler.all(node.args, scope)
         if not special.least <= len(values) <= special.most:
             raise _wrong_count(node.name, special.least, special.most, len(values), node)
-        return special.compile(compiler, values, node)
+        return special.compile(Given(compiler, values, node))
     function = functions.find(node.name)
     if function is None:
         raise unsupported(node.name, node)

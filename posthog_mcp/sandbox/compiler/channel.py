@@ -65,7 +65,8 @@ def channel_type(
     shop = f"match(ifNull({campaign}, ''), '^(.*[^a-df-z])?shop')"
     video = f"position(ifNull({campaign}, ''), 'video') > 0"
     is_paid = (
-        f"(ifNull({medium}, '') IN ({', '.join(map(string, _PAID_TERMS))}) OR startsWith(ifNull({medium}, ''), 'paid')"
+        f"(ifNull({medium}, '') IN ({', '.join(map(string, _PAID_TERMS))})"
+        f" OR startsWith(ifNull({medium}, ''), 'paid')"
         f" OR {has_gclid} OR isNotNull({gad_source}))"
     )
     paid = (

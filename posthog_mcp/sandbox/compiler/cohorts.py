@@ -27,16 +27,16 @@ class Cohorts:
             CompileError: no cohort has that id or name, or `named` is no constant.
         """
         cohort = self._find(named, node)
-        text = f"(SELECT person_id FROM ph.cohort_people WHERE {membership([cohort])})"
+        text = f"(SELECT person_id FROM ph.cohort_people WHERE {membership([cohort])})"  # noqa: S608 - numbers
         return Sql(text, "Unknown", nullable=False)
 
     def _find(self, named: Sql, node: ast.Node) -> Cohort:
         value = named.literal
         if not named.is_literal or isinstance(value, bool) or not isinstance(value, str | int):
             raise refuse("IN COHORT needs the id or the name of a cohort.", node)
-        if isinstance(value, int) or value.isdecimal():
-            if found := self._by_id.get(int(value)):
-                return found
+        number = value if isinstance(value, int) else int(value) if value.isdecimal() else None
+        if number is not None and number in self._by_id:
+            return self._by_id[number]
         same = [cohort for cohort in self._by_id.values() if cohort.name == value]
         if len(same) > 1:
             raise refuse(f"Found multiple cohorts with name '{value}'. Use the id instead.", node)

@@ -64,7 +64,7 @@ def compile_query(query: ast.Query, world: World, *, one_more: bool = False) -> 
                 f"'{output.label}' is the state of an aggregation: read it with a -Merge function."
             )
     if isinstance(query, ast.SelectSetQuery):
-        text = f"SELECT * FROM ({text}) LIMIT {DEFAULT_LIMIT + 1}"
+        text = f"SELECT * FROM ({text}) LIMIT {DEFAULT_LIMIT + 1}"  # noqa: S608 - text of ours
     return Compiled(
         sql=text,
         columns=[output.label for output in outputs],

@@ -16,7 +16,7 @@ from posthog_mcp.sandbox.compiler.scope import QueryCte, Scope, ValueCte
 from posthog_mcp.sandbox.compiler.types import Kind, Sql
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     from posthog_mcp.sandbox.compiler.cohorts import Cohorts
     from posthog_mcp.sandbox.compiler.relations import Context
@@ -70,7 +70,7 @@ class Expressions:
         return [self.compile(node, scope) for node in nodes]
 
     @contextmanager
-    def inside_join(self) -> Iterator[None]:
+    def inside_join(self) -> Generator[None]:
         """Comparisons within are written plainly, so that the engine can hash them."""
         before, self._in_join = self._in_join, True
         try:
@@ -79,7 +79,7 @@ class Expressions:
             self._in_join = before
 
     @contextmanager
-    def fresh_query(self) -> Iterator[None]:
+    def fresh_query(self) -> Generator[None]:
         """A query within an expression: it aggregates and joins for itself."""
         aggregates, self.aggregates = self.aggregates, []
         before, self._in_join = self._in_join, False
@@ -205,7 +205,7 @@ class Expressions:
         kinds: tuple[Kind, Kind] = (left.kind, right.kind)
         kind: Kind = "Number"
         if "Interval" in kinds:
-            kind = next((one for one in kinds if one in ("DateTime", "Date")), "DateTime")
+            kind = "Date" if "Date" in kinds else "DateTime"
         elif "Unknown" in kinds or "Tuple" in kinds:
             kind = "Unknown"
         elif "Date" in kinds and kinds != ("Date", "Date"):

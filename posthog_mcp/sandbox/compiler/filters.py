@@ -30,7 +30,7 @@ def property_filters(filters: Filters, *, owner: str = "", table: str = "events"
     if not filters:
         return ast.Constant(value=True)
     if isinstance(filters, Mapping):
-        return _group_or_filter(cast("Filter", filters), owner, table)
+        return _group_or_filter(filters, owner, table)
     return all_of([property_filters(_mapping(one), owner=owner, table=table) for one in filters])
 
 

@@ -13,6 +13,10 @@ from posthog_mcp.sandbox.compiler.trees import all_of, any_of, call, compare
 
 Build = Callable[[ast.Expr, Any], ast.Expr]
 
+_VERSIONS: dict[str, ast.CompareOp] = {
+    "semver_eq": "==", "semver_neq": "!=", "semver_gt": ">", "semver_gte": ">=", "semver_lt": "<",
+    "semver_lte": "<=",
+}  # fmt: skip
 _NUMERIC: dict[str, ast.CompareOp] = {
     "gt": ">",
     "gte": ">=",
@@ -180,10 +184,8 @@ def _version(target: ast.Expr) -> ast.Expr:
         ast.Constant(value=r"^\s*v?(\d+(?:\.\d+){0,2})"),
     )  # fmt: skip
     parts = call("splitByChar", ast.Constant(value="."), cleaned)
-    numbers = call(
-        "arrayMap", ast.Lambda(args=["part"], expr=call("ifNull", call("toInt", ast.Field(chain=["part"])), ast.Constant(value=-1))),
-        parts,
-    )  # fmt: skip
+    number = call("ifNull", call("toInt", ast.Field(chain=["part"])), ast.Constant(value=-1))
+    numbers = call("arrayMap", ast.Lambda(args=["part"], expr=number), parts)
     return call("arrayResize", numbers, ast.Constant(value=3), ast.Constant(value=0))
 
 
@@ -225,8 +227,5 @@ _OPERATORS: dict[str, Build] = {
     "is_date_before": _date("<"),
     "is_date_after": _date(">"),
     "is_cleaned_path_exact": _clean_path,
-    **{
-        f"semver_{name}": _semver(op)
-        for name, op in (("eq", "=="), ("neq", "!="), ("gt", ">"), ("gte", ">="), ("lt", "<"), ("lte", "<="))
-    },
+    **{operator: _semver(op) for operator, op in _VERSIONS.items()},
 }

@@ -96,6 +96,7 @@ class TableRelation:
         return self._table
 
     def column(self, name: str) -> Sql | None:
+        """The column of that name, or None."""
         found = self._table.columns.get(name)
         if found is None:
             return None
@@ -107,12 +108,14 @@ class TableRelation:
         return Sql(text, found.kind, nullable=found.nullable)
 
     def document(self, name: str) -> Document | None:
+        """The JSON text of that name, unread, or None."""
         found = self._table.columns.get(name)
         if found is None or found.kind != "JSON":
             return None
         return Document(self.inner(found), self._owner or found.owner, export=self.export)
 
     def member(self, name: str) -> Relation | None:
+        """What `name.` reaches, or None."""
         if name not in self._members:
             found = self._find_member(name)
             if found is None:
@@ -121,15 +124,18 @@ class TableRelation:
         return self._members[name]
 
     def has(self, name: str) -> bool:
+        """Whether it knows that name."""
         table = self._table
         if name in table.columns or name in table.joins or name in table.virtual:
             return True
         return "group_0" in table.joins and name in self._context.world.group_types.values()
 
     def star(self) -> list[str]:
+        """The columns of `*`, in order."""
         return [name for name, column in self._table.columns.items() if not column.hidden]
 
     def names(self) -> list[str]:
+        """Every name it knows."""
         return [*self._table.columns, *self._table.joins, *self._table.virtual]
 
     def inner(self, column: Column) -> str:
@@ -148,12 +154,11 @@ class TableRelation:
         return self._outer.export(text) if self._outer is not None else text
 
     def render(self) -> str:
+        """SQL under its alias."""
         selected = ", ".join(f"{inner} AS {name}" for inner, name in self._exports.items()) or "1 AS k0"
-        parts = [f"SELECT {selected} FROM {self._table.source.replace('{t}', self.alias)}"]
-        for join in self._joins:
-            parts.append(
-                f"LEFT JOIN {join}" if isinstance(join, str) else f"LEFT JOIN {join[0].render()} ON {join[1]}"
-            )
+        # All of it is text of this package: column templates, aliases and escaped literals.
+        parts = [f"SELECT {selected} FROM {self._table.source.replace('{t}', self.alias)}"]  # noqa: S608
+        parts += [f"LEFT JOIN {_joined(join)}" for join in self._joins]
         conditions = [self._table.where.replace("{t}", self.alias), *self.filters]
         if where := " AND ".join(f"({condition})" for condition in conditions if condition):
             parts.append(f"WHERE {where}")
@@ -203,6 +208,10 @@ class TableRelation:
         return self._person
 
 
+def _joined(join: str | tuple[TableRelation, str]) -> str:
+    return join if isinstance(join, str) else f"{join[0].render()} ON {join[1]}"
+
+
 def moment(text: str, world: World, *, nullable: bool) -> Sql:
     """A DateTime64 in UTC, shown in the project's time zone and compared as it is."""
     shown = text if world.timezone == "UTC" else f"toTimeZone({text}, {string(world.timezone)})"
@@ -216,21 +225,27 @@ class _DistinctIdOfEvent:
         self._events = events
 
     def column(self, name: str) -> Sql | None:
+        """The column of that name, or None."""
         return self._events.column(name) if name in self.names() else None
 
     def document(self, name: str) -> Document | None:  # noqa: ARG002 - the protocol's shape
+        """The JSON text of that name, unread, or None."""
         return None
 
     def member(self, name: str) -> Relation | None:
+        """What `name.` reaches, or None."""
         return self._events.member(name) if name == "person" else None
 
     def has(self, name: str) -> bool:
+        """Whether it knows that name."""
         return name in (*self.names(), "person")
 
     def star(self) -> list[str]:
+        """The columns of `*`, in order."""
         return self.names()
 
     def names(self) -> list[str]:
+        """Every name it knows."""
         return ["distinct_id", "person_id"]
 
 
@@ -244,6 +259,7 @@ class _PersonOfEvent:
         self._joined: TableRelation | None = None
 
     def column(self, name: str) -> Sql | None:
+        """The column of that name, or None."""
         document = self.document(name)
         if document is not None:
             return Sql(document.export(document.base), "JSON", nullable=False, document=document)
@@ -255,6 +271,7 @@ class _PersonOfEvent:
         return self._person().column(name) if name in self.names() else None
 
     def document(self, name: str) -> Document | None:
+        """The JSON text of that name, unread, or None."""
         if name != "properties":
             return None
         if not self._on_event:
@@ -262,15 +279,19 @@ class _PersonOfEvent:
         return Document(f"{self._events.alias}.`person_properties`", "person", export=self._events.export)
 
     def member(self, name: str) -> Relation | None:
+        """What `name.` reaches, or None."""
         return None if name != "pdi" else self._events.member("pdi")
 
     def has(self, name: str) -> bool:
+        """Whether it knows that name."""
         return name in (*self.names(), "pdi")
 
     def star(self) -> list[str]:
+        """The columns of `*`, in order."""
         return ["id", "created_at", "properties", "is_identified"]
 
     def names(self) -> list[str]:
+        """Every name it knows."""
         return [*self.star(), "last_seen_at"]
 
     def _person(self) -> TableRelation:
@@ -299,23 +320,30 @@ class QueryRelation:
                 self._columns.setdefault(name, value)
 
     def column(self, name: str) -> Sql | None:
+        """The column of that name, or None."""
         return self._columns.get(name)
 
     def document(self, name: str) -> Document | None:
+        """The JSON text of that name, unread, or None."""
         found = self._columns.get(name)
         return found.document if found is not None else None
 
     def member(self, name: str) -> Relation | None:  # noqa: ARG002 - a query has no dotted names
+        """What `name.` reaches, or None."""
         return None
 
     def has(self, name: str) -> bool:
+        """Whether it knows that name."""
         return name in self._columns
 
     def star(self) -> list[str]:
+        """The columns of `*`, in order."""
         return self._star
 
     def names(self) -> list[str]:
+        """Every name it knows."""
         return list(self._columns)
 
     def render(self) -> str:
+        """SQL under its alias."""
         return f"({self._text}) AS {self.alias}"

@@ -113,10 +113,8 @@ class Scope:
         if member is None:
             raise self._unknown(node, relation)
         if not rest:
-            raise refuse(
-                f"Cannot select {name} as a whole: name one of its fields, such as {name}.{member.names()[0]}.",
-                node,
-            )
+            example = f"{name}.{member.names()[0]}"
+            raise refuse(f"Cannot select {name} as a whole: name one of its fields, such as {example}.", node)
         return self._within(member, rest, node)
 
     def _into(self, value: Sql, rest: Sequence[str | int], node: ast.Field) -> Sql:

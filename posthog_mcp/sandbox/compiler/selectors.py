@@ -21,6 +21,7 @@ _COLUMNS = {
     "nth-child": "nth-child",
     "nth-of-type": "nth-of-type",
 }
+_PARTS = {"id": "attr_id", "nth": "nth-child", "nth_type": "nth-of-type"}
 _ANYTHING = "[^;]*"
 
 
@@ -64,11 +65,7 @@ def _element(step: str, selector: str) -> str:
         tag = found["tag"] or tag
         if found["cls"]:
             classes.append(found["cls"])
-        for name in ("id", "nth", "nth_type"):
-            if found[name]:
-                attributes.append(
-                    ({"id": "attr_id", "nth": "nth-child", "nth_type": "nth-of-type"}[name], found[name])
-                )
+        attributes += [(attribute, found[name]) for name, attribute in _PARTS.items() if found[name]]
         if found["attr"]:
             attributes.append((_COLUMNS.get(found["attr"], f"attr__{found['attr']}"), found["value"]))
     text = tag if tag.startswith("[") else re.escape(tag)

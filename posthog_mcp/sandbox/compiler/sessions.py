@@ -36,7 +36,8 @@ def _count(event: str) -> str:
 
 _START, _END = "min({t}.`timestamp`)", "max({t}.`timestamp`)"
 _DURATION = f"dateDiff('second', {_START}, {_END})"
-_URLS = f"arraySort(groupUniqArrayIf(assumeNotNull({_property('$current_url')}), {_PAGE} AND isNotNull({_property('$current_url')})))"
+_URL = _property("$current_url")
+_URLS = f"arraySort(groupUniqArrayIf(assumeNotNull({_URL}), {_PAGE} AND isNotNull({_URL})))"
 _SEEN = "uniqExactIf({t}.`uuid`, {t}.`event` IN ('$pageview', '$screen', '$autocapture'))"
 _BOUNCE = f"multiIf({_SEEN} = 0, NULL, {_SEEN} > 1 OR {_DURATION} >= {_BOUNCE_SECONDS}, false, true)"
 
@@ -75,13 +76,19 @@ def _columns() -> dict[str, Column]:
         **url_parts,
         "$entry_referring_domain": Column(_entry("$referring_domain"), nullable=True),
         "$entry_referrer": Column(_entry("$referrer"), nullable=True, hidden=True),
-        "$last_external_click_url": Column(f"argMax({_property('$external_click_url')}, {{t}}.`timestamp`)", nullable=True),
+        "$last_external_click_url": Column(
+            f"argMax({_property('$external_click_url')}, {{t}}.`timestamp`)", nullable=True
+        ),
         **{
             f"$entry_utm_{part}": Column(_entry(f"utm_{part}"), nullable=True)
             for part in ("source", "campaign", "medium", "term", "content")
         },
         **{f"$entry_{name}": Column(_entry(name), nullable=True) for name in AD_IDS},
-        **{f"$entry_has_{name}": Column(_has_on_entry(name), "Boolean") for name in AD_IDS if name != "gad_source"},
+        **{
+            f"$entry_has_{name}": Column(_has_on_entry(name), "Boolean")
+            for name in AD_IDS
+            if name != "gad_source"
+        },
         "$pageview_count": Column(_count("$pageview"), "Number"),
         "$autocapture_count": Column(_count("$autocapture"), "Number"),
         "$screen_count": Column(_count("$screen"), "Number"),

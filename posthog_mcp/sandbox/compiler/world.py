@@ -46,6 +46,7 @@ class World:
     """A project as its queries see it.
 
     Attributes:
+        project_id: The number that events show as `team_id`.
         timezone: IANA name; texts are read and days are cut in it.
         now: The moment that `now()` and relative dates start from, with a time zone.
         property_type: The definition of a property, by kind ("event", "person", "group_0" ... "group_4")
@@ -60,6 +61,7 @@ class World:
         max_rows: No answer is longer.
     """
 
+    project_id: int = 1
     timezone: str = "UTC"
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
     property_type: Callable[[str, str], PropertyType | None] = _untyped
