@@ -6,12 +6,13 @@ from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
+from types import MappingProxyType
 from typing import Any, TypedDict
 
+from posthog_mcp.flags.buckets import encoded
 from posthog_mcp.flags.decision import Unknown
 
 Properties = Mapping[str, Any]
-_NOTHING: Mapping[str, Any] = {}
 
 
 class Absence(Enum):
@@ -47,18 +48,7 @@ class Rules:
 
 
 class Context(TypedDict, total=False):
-    """What may be passed to an evaluation besides the person's distinct id.
-
-    Attributes:
-        groups: Group key by group type name.
-        person_properties: What is known of the person; `distinct_id` is added when it is not given.
-        group_properties: What is known of each group, by group type name; `{}` for a group of which
-            nothing is known. `$group_key` is added when it is not given.
-        device_id: The device, for flags that hash it.
-        now: The present for relative dates; by default the clock.
-        cohorts: Ids, as text, of the cohorts the person is in. Server rules only.
-        hash_keys: Flag key to the id remembered for experience continuity. Server rules only.
-    """
+    """What may be passed to an evaluation besides the person's distinct id; see `FlagSet.evaluate`."""
 
     groups: Mapping[str, Any] | None
     person_properties: Properties | None
@@ -66,41 +56,41 @@ class Context(TypedDict, total=False):
     device_id: str
     now: datetime | None
     cohorts: Container[str]
-    hash_keys: Mapping[str, str]
+    hash_keys: Mapping[str, str] | None
 
 
 class Call:
-    """The subject of an evaluation, its properties, and the dependencies tried so far."""
+    """The subject of an evaluation, its properties, and the dependencies tried so far.
 
-    __slots__ = (
-        "cohorts",
-        "device_id",
-        "distinct_id",
-        "group_properties",
-        "groups",
-        "hash_keys",
-        "now",
-        "person",
-        "tried",
-    )
+    `hashed` and the values of `groups` are ids as they are hashed. What is seldom passed is set on the
+    class, since making one of these is a good part of a single evaluation's time.
+    """
 
-    def __init__(self, distinct_id: str, context: Context) -> None:
-        person = context.get("person_properties") or _NOTHING
-        groups = context.get("groups") or _NOTHING
-        known = context.get("group_properties") or _NOTHING
-        self.distinct_id = str(distinct_id)
-        self.person = person if "distinct_id" in person else {"distinct_id": distinct_id, **person}
-        self.groups: Mapping[str, str] = {name: str(key) for name, key in groups.items()} if groups else {}
-        self.group_properties: Mapping[str, Properties] = {
+    groups: Mapping[str, bytes] = MappingProxyType({})
+    group_properties: Mapping[str, Properties] = MappingProxyType({})
+    device_id = ""
+    now: datetime | None = None
+    cohorts: Container[str] = ()
+    hash_keys: Mapping[str, str] = MappingProxyType({})
+
+    def __init__(self, distinct_id: str, person: Properties | None) -> None:
+        self.distinct_id = distinct_id
+        self.hashed = encoded(distinct_id)
+        if not person:
+            person = {"distinct_id": distinct_id}
+        elif "distinct_id" not in person:
+            person = {"distinct_id": distinct_id, **person}
+        self.person = person
+        self.tried: dict[str, bool | str | None] = {}
+
+    def of_groups(self, groups: Mapping[str, Any], known: Mapping[str, Properties]) -> None:
+        """Add the groups: their keys, and the properties of those of which something is known."""
+        self.groups = {name: encoded(str(key)) for name, key in groups.items()}
+        self.group_properties = {
             name: {"$group_key": key, **known[name]}
             for name, key in groups.items()
             if known.get(name) is not None
         }
-        self.device_id = context.get("device_id") or ""
-        self.now = context.get("now")
-        self.cohorts: Container[str] = context.get("cohorts") or ()
-        self.hash_keys: Mapping[str, str] = context.get("hash_keys") or {}
-        self.tried: dict[str, bool | str | None] = {}
 
     def clock(self) -> datetime:
         """The present, or the moment the caller asked about."""

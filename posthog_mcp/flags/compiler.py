@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from posthog_mcp.flags.buckets import bound, encoded
 from posthog_mcp.flags.call import Absence, Call, Rules
 from posthog_mcp.flags.decision import Code, Decision, Reason, Unknown
 from posthog_mcp.flags.filters import FilterCompiler, compile_property
@@ -103,7 +104,7 @@ class _SetCompiler:
         own = filters.get("aggregation_group_type_index")
         sources = [as_dict(source) for source in as_list(filters.get("groups"))]
         flag.subjects = frozenset([own, *(s.get("aggregation_group_type_index", own) for s in sources)])
-        names = [variant for _, _, variant in flag.variants]
+        names = [variant for _, variant in flag.variants]
         conditions: list[Condition] = []
         for index, source in enumerate(sources):
             subject = source.get("aggregation_group_type_index", own)
@@ -114,6 +115,7 @@ class _SetCompiler:
             properties = as_list(source.get("properties"))
             compiled = tuple(self._filters.compile(each, owner, allowed) for each in properties)
             flag.unusable |= any(each.unusable for each in compiled)
+            flag.depends |= any(each.depends for each in compiled)
             forced = source.get("variant")
             conditions.append(
                 Condition(
@@ -173,7 +175,7 @@ class _SetCompiler:
             missing = Unknown(
                 reason, "device_id was not passed, and it is what the flag hashes", ("device_id",)
             )
-        return lambda call: (call.person, call.device_id) if call.device_id else missing
+        return lambda call: (call.person, encoded(call.device_id)) if call.device_id else missing
 
     def _early_access(
         self, flag: CompiledFlag, filters: dict[str, Any]
@@ -228,7 +230,7 @@ class _SetCompiler:
 
 def _remembered(key: str) -> Locate:
     """The id PostHog stored for this person and flag when they were first seen, else the one at hand."""
-    return lambda call: (call.person, call.hash_keys.get(key, call.distinct_id))
+    return lambda call: (call.person, encoded(call.hash_keys.get(key, call.distinct_id)))
 
 
 def _template(key: str, source: dict[str, Any]) -> Decision:
@@ -254,12 +256,11 @@ def _payloads(source: dict[str, Any], filters: dict[str, Any]) -> dict[str, str]
 
 
 def _variants(filters: dict[str, Any]) -> Variants:
-    variants: list[tuple[float, float, str]] = []
-    low = 0.0
+    variants: list[tuple[bytes, str]] = []
+    end = 0.0
     for variant in map(as_dict, as_list(as_dict(filters.get("multivariate")).get("variants"))):
-        high = low + (_share(variant.get("rollout_percentage")) or 0.0)
-        variants.append((low, high, str(variant.get("key"))))
-        low = high
+        end += _share(variant.get("rollout_percentage")) or 0.0
+        variants.append((bound(end, inclusive=False), str(variant.get("key"))))
     return tuple(variants)
 
 

@@ -6,6 +6,7 @@ import calendar
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 DateFilter = Callable[[datetime], datetime]
 
@@ -23,12 +24,14 @@ def compile_date(text: str) -> DateFilter:
         text: `-30d` or `30d` (units h, d, w, m, y), a year, or an ISO date or time; naive means UTC.
 
     Raises:
-        ValueError: When it is none of these. The returned function raises it too, for a moment before
-            year 1 or a 29 February that the year does not have.
+        ValueError: When it is none of these, or lies before year 1. The returned function raises it too,
+            for a 29 February that the year does not have.
     """
     relative = _RELATIVE.fullmatch(text)
     if relative and int(relative[1]) <= _LONGEST and relative[2] in _STEPS:
         step, count = _STEPS[relative[2]], int(relative[1])
+        # Before year 1 there is nothing, whatever the present.
+        step(datetime.now(UTC), count)
         return lambda now: step(now, count)
     if _YEAR.fullmatch(text.strip()):
         year = int(text.strip())
@@ -43,14 +46,23 @@ def parse_moment(text: str, now: datetime | None = None) -> datetime:
     Raises:
         ValueError: When the text is no ISO date or time.
     """
+    try:
+        return _parse_iso(text)
+    except ValueError:
+        if not _YEAR.fullmatch(text.strip()):
+            raise
+        today = now or datetime.now(UTC)
+        return datetime(int(text), today.month, today.day, tzinfo=UTC)
+
+
+@lru_cache(maxsize=1_024)
+def _parse_iso(text: str) -> datetime:
+    # A person's dates are read again by every flag that asks for them.
     text = text.strip()
     if text.endswith("Z"):
         text = text[:-1] + "+00:00"
     elif text.upper().endswith(" UTC"):
         text = text[:-4] + "+00:00"
-    elif _YEAR.fullmatch(text):
-        today = now or datetime.now(UTC)
-        return datetime(int(text), today.month, today.day, tzinfo=UTC)
     return aware(datetime.fromisoformat(_OFFSET_APART.sub(r"\1", text)))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 
@@ -107,6 +108,7 @@ class Unknown:
     server: bool = False
 
 
+@lru_cache(maxsize=4_096)
 def merge(first: Unknown | None, second: Unknown) -> Unknown:
     """Two causes as one: the weightier reason, and all that would have to be passed.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from posthog_mcp.flags.buckets import holdout_bucket, rollout_bucket, variant_bucket
+from posthog_mcp.flags.buckets import holdout_text, place, rollout_text, variant_text
 from posthog_mcp.flags.call import Call, Properties
 from posthog_mcp.flags.decision import Code, Decision, Unknown
 from posthog_mcp.flags.filters import Filter
@@ -80,6 +80,7 @@ class Explanation:
 def explain(flag: CompiledFlag, call: Call) -> Explanation:
     """Evaluate a flag, then walk its conditions with the same closures."""
     decision = flag.decide(call)
+    call.tried = {}
     properties, subject, words = _subject(flag, call)
     settled = decision.code in (Code.FLAG_DISABLED, Code.HOLDOUT_CONDITION_VALUE, Code.SUPER_CONDITION_VALUE)
     reports: list[ConditionReport] = []
@@ -92,7 +93,7 @@ def explain(flag: CompiledFlag, call: Call) -> Explanation:
         decision,
         words,
         _holdout(flag, subject) if words else "",
-        _percent(variant_bucket(flag.key, subject)) if flag.variants and words else None,
+        _percent(place(variant_text(flag.key, subject))) if flag.variants and words else None,
         tuple(reports),
     )
 
@@ -104,16 +105,17 @@ def _ends(flag: CompiledFlag, report: ConditionReport, condition: Condition, dec
     return report.outcome == "match" or (report.outcome == "undecided" and decision.needs_server and not last)
 
 
-def _subject(flag: CompiledFlag, call: Call) -> tuple[Properties, str, str]:
+def _subject(flag: CompiledFlag, call: Call) -> tuple[Properties, bytes, str]:
     if flag.locate is None:
-        return call.person, call.distinct_id, f"the person {call.distinct_id!r}"
+        return call.person, call.hashed, f"the person {call.distinct_id!r}"
     found = flag.locate(call)
     if not isinstance(found, tuple):
-        return {}, "", ""
+        return {}, b"", ""
     properties, subject = found
+    name = subject.decode("utf-8", "surrogatepass")
     if properties is call.person:
-        return properties, subject, f"the person {call.distinct_id!r}, hashed as {subject!r}"
-    return properties, subject, f"the group {subject!r}"
+        return properties, subject, f"the person {call.distinct_id!r}, hashed as {name!r}"
+    return properties, subject, f"the group {name!r}"
 
 
 def _condition(
@@ -121,7 +123,7 @@ def _condition(
     condition: Condition,
     call: Call,
     properties: Properties,
-    subject: str,
+    subject: bytes,
     *,
     reached: bool,
 ) -> ConditionReport:
@@ -144,19 +146,33 @@ def _condition(
         if isinstance(found, Unknown):
             return report("undecided", found.detail)
         properties, subject = found
-    filters = tuple(_filter(each, properties, call) for each in condition.filters)
+    filters = _filters(condition, properties, call)
     against = next((each for each in filters if each.matched is False), None)
     if against is not None:
         return report("no_match", against.why, filters)
     doubtful = next((each for each in filters if each.matched is None), None)
     if doubtful is not None:
         return report("undecided", doubtful.why, filters)
-    place = rollout_bucket(flag.key, subject)
-    if condition.share is not None and place > condition.share:
-        why = f"its filters hold, but {_percent(place):g} is beyond the rollout of {_percent(share):g} %"
-        return report("outside_rollout", why, filters, _percent(place))
+    at = place(rollout_text(flag.key, subject))
+    if condition.share is not None and at > condition.share:
+        why = f"its filters hold, but {_percent(at):g} is beyond the rollout of {_percent(share):g} %"
+        return report("outside_rollout", why, filters, _percent(at))
     why = "its filters hold" if filters else "it has no filters"
-    return report("match", f"{why}, and the rollout includes the subject", filters, _percent(place))
+    return report("match", f"{why}, and the rollout includes the subject", filters, _percent(at))
+
+
+def _filters(condition: Condition, properties: Properties, call: Call) -> tuple[FilterReport, ...]:
+    reports: list[FilterReport] = []
+    tried: dict[str, bool | str | None] | None = None
+    for each in condition.filters:
+        report = _filter(each, properties, call)
+        reports.append(report)
+        if report.matched is False and tried is None:
+            # A decision stops here: what the rest asks of other flags must leave no trace.
+            tried = call.tried
+            call.tried = dict(tried)
+    call.tried = call.tried if tried is None else tried
+    return tuple(reports)
 
 
 def _filter(filter_: Filter, properties: Properties, call: Call) -> FilterReport:
@@ -183,13 +199,13 @@ def _filter(filter_: Filter, properties: Properties, call: Call) -> FilterReport
     )
 
 
-def _holdout(flag: CompiledFlag, subject: str) -> str:
+def _holdout(flag: CompiledFlag, subject: bytes) -> str:
     if flag.holdout is None:
         return ""
     name, share = flag.holdout
     verdict = "held out" if flag.held_out(subject) else "not held out"
-    place = _percent(holdout_bucket(subject))
-    return f"holdout {name} takes {_percent(share):g} %, the subject is at {place:g}: {verdict}"
+    at = _percent(place(holdout_text(subject)))
+    return f"holdout {name} takes {_percent(share):g} %, the subject is at {at:g}: {verdict}"
 
 
 def _percent(fraction: float) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from posthog_mcp.flags import operators
@@ -26,11 +26,13 @@ class Filter:
         matches: The closure: true, false, or why it cannot be told.
         source: The filter as PostHog defines it.
         unusable: Nothing a caller could pass would let it be decided; this alone makes a flag undecidable.
+        depends: It asks for another flag's value.
     """
 
     matches: Matcher
     source: dict[str, Any]
     unusable: bool = False
+    depends: bool = False
 
 
 class FilterCompiler:
@@ -88,7 +90,7 @@ class FilterCompiler:
             if self._rules.served:
                 group = _of_the_person(group)
             self._compiled[cohort, owner] = group
-        return Filter(_negated(group.matches) if negated else group.matches, source, group.unusable)
+        return replace(group, source=source, matches=_negated(group.matches) if negated else group.matches)
 
     def _absent_cohort(self, source: dict[str, Any], cohort: str, *, negated: bool) -> Filter:
         if self._rules.served:
@@ -108,7 +110,8 @@ class FilterCompiler:
         if not parts:
             return Filter(lambda _properties, _call: True, group)
         matches = _combined([part.matches for part in parts], all_of=kind == "AND")
-        return Filter(matches, group, any(part.unusable for part in parts))
+        unusable, depends = any(part.unusable for part in parts), any(part.depends for part in parts)
+        return Filter(matches, group, unusable, depends)
 
     def _entry(self, source: object, owner: str, subjects: frozenset[int | None]) -> Filter:
         if not is_dict(source):
@@ -116,7 +119,7 @@ class FilterCompiler:
         if not source or "values" in source or source.get("type") in ("AND", "OR"):
             return self._group(source, owner, subjects)
         part = self.compile(source, owner, subjects)
-        return Filter(_negated(part.matches), source, part.unusable) if source.get("negation") else part
+        return replace(part, matches=_negated(part.matches)) if source.get("negation") else part
 
     def _settled(self, filter_: Filter) -> Filter:
         """On the server a filter nobody can use is one that does not match."""
@@ -129,9 +132,10 @@ class FilterCompiler:
         chain = [str(member) for member in as_list(source.get("dependency_chain"))]
         if not chain:
             return _unusable(source, f"the dependency on flag {key!r} has no chain, or goes in a circle")
-        dependency = _Dependency(source, chain, self._flags, anywhere=self._rules.served)
-        dependency.subjects = subjects
-        return Filter(dependency.matches, source, unusable=not self._defined.issuperset(chain))
+        gone = [member for member in chain if member not in self._defined]
+        dependency = _Dependency(source, chain, gone, self._flags)
+        dependency.subjects = None if self._rules.served else subjects
+        return Filter(dependency.matches, source, unusable=bool(gone), depends=True)
 
 
 def compile_property(source: dict[str, Any], owner: str, rules: Rules) -> Filter:
@@ -222,7 +226,11 @@ def _settled_if_served(filter_: Filter, rules: Rules) -> Filter:
 def _of_the_person(group: Filter) -> Filter:
     """On the server cohorts hold persons, whatever the flag is about."""
     matches = group.matches
-    return Filter(lambda _properties, call: matches(call.person, call), group.source, group.unusable)
+
+    def of_the_person(_properties: Properties, call: Call) -> bool | Unknown:
+        return matches(call.person, call)
+
+    return replace(group, matches=of_the_person)
 
 
 def _needs_server(source: dict[str, Any], detail: str) -> Filter:
@@ -263,14 +271,14 @@ class _Dependency:
     """A filter on another flag's value: the chain is evaluated in its order, then the last one compared."""
 
     def __init__(
-        self, source: dict[str, Any], chain: list[str], flags: dict[str, CompiledFlag], *, anywhere: bool
+        self, source: dict[str, Any], chain: list[str], gone: list[str], flags: dict[str, CompiledFlag]
     ) -> None:
         self._key = str(source.get("key"))
         self._wanted = source.get("value")
         self._chain = chain
         self._flags = flags
-        self._anywhere = anywhere
-        self.subjects: frozenset[int | None] = frozenset()
+        self._gone = gone
+        self.subjects: frozenset[int | None] | None = None
         self._undefined = Unknown(
             Reason.UNSUPPORTED_DEFINITION, f"the flag {self._key!r}, or one it depends on, is not defined"
         )
@@ -278,8 +286,8 @@ class _Dependency:
 
     def matches(self, _properties: Properties, call: Call) -> bool | Unknown:
         tried = call.tried
-        for member in self._chain:
-            if member not in tried and member not in self._flags:
+        for member in self._gone:
+            if member not in tried:
                 tried[member] = None
                 return self._undefined
         for member in self._chain:
@@ -296,7 +304,7 @@ class _Dependency:
     def _try(self, key: str, call: Call) -> Unknown | None:
         """Evaluate a member of the chain once; an undecided one is not tried again in the same evaluation."""
         flag = self._flags[key]
-        if not (self._anywhere or flag.subjects <= self.subjects):
+        if self.subjects is not None and not flag.subjects <= self.subjects:
             detail = f"it depends on flag {key!r}, which is about another subject"
             return Unknown(Reason.UNRESOLVED_DEPENDENCY, detail, server=True)
         # A circle meets itself as undecided.

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from hashlib import sha1
 from typing import Any
 
-from posthog_mcp.flags.buckets import holdout_bucket, rollout_bucket, variant_bucket
+from posthog_mcp.flags.buckets import bound, encoded, holdout_text
 from posthog_mcp.flags.call import Call, Matcher, Properties
 from posthog_mcp.flags.decision import Code, Decision, Reason, Unknown, merge
 from posthog_mcp.flags.filters import Filter
 
-Subject = tuple[Properties, str]
-# Properties and id of whom a flag or condition is about, or why there is nobody.
+Subject = tuple[Properties, bytes]
+# Properties and hashed id of whom a flag or condition is about, or why there is nobody.
 Locate = Callable[[Call], "Subject | Unknown | None"]
-Variants = tuple[tuple[float, float, str], ...]
+_MOST_KEPT = 256
+Variants = tuple[tuple[bytes, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +53,13 @@ class CompiledFlag:
         conditions: The compiled release conditions.
         locate: Whom the flag is about; `None` for the person and their distinct id.
         holdout: Id and excluded fraction.
-        variants: Lower bound, upper bound, key.
+        variants: The bound of each one's share of the hash, and its key.
         payloads: The stored payload by the text of the value.
         early_exit: Whether the first condition that only the rollout excluded ends the flag.
         unusable: The definition alone keeps some filter from being decided.
         depends: Whether some filter asks for another flag.
         special: What is asked before the holdout: early access.
+        prefix: What the flag's hashes begin with.
         nobody: The answer when there is no subject.
         decide: The closure.
     """
@@ -75,8 +78,13 @@ class CompiledFlag:
     unusable: bool = False
     depends: bool = False
     special: Callable[[Call], bool | Unknown | None] | None = None
+    prefix: bytes = field(init=False)
     nobody: Decision = field(init=False)
     decide: Callable[[Call], Decision] = field(init=False)
+    _undecided: dict[Unknown, Decision] = field(default_factory=dict[Unknown, Decision])
+
+    def __post_init__(self) -> None:
+        self.prefix = encoded(f"{self.key}.")
 
     def decided(self, value: bool | str, code: Code, index: int | None = None) -> Decision:
         """A decision with a value, and the payload that belongs to it."""
@@ -91,11 +99,14 @@ class CompiledFlag:
         )
 
     def undecided(self, unknown: Unknown) -> Decision:
-        """A decision without a value."""
+        """A decision without a value; the same one each time for the same cause."""
+        decision = self._undecided.get(unknown)
+        if decision is not None:
+            return decision
         reason = unknown.reason
-        if self.unusable and reason is not Reason.EXPERIENCE_CONTINUITY and unknown.server:
+        if self.unusable and unknown.server:
             reason = Reason.UNSUPPORTED_DEFINITION
-        return replace(
+        decision = replace(
             self.template,
             value=None,
             reason=reason,
@@ -103,21 +114,24 @@ class CompiledFlag:
             detail=unknown.detail,
             needs_server=unknown.server,
         )
+        if len(self._undecided) < _MOST_KEPT:
+            self._undecided[unknown] = decision
+        return decision
 
-    def variant_of(self, subject: str) -> str | None:
+    def variant_of(self, subject: bytes) -> str | None:
         """The variant the hash gives a subject, `None` beyond the last one's share."""
-        place = variant_bucket(self.key, subject)
-        for low, high, key in self.variants:
-            if low <= place < high:
+        digest = sha1(self.prefix + subject + b"variant").digest()  # noqa: S324 PostHog's hash
+        for end, key in self.variants:
+            if digest < end:
                 return key
         return None
 
-    def held_out(self, subject: str) -> bool:
+    def held_out(self, subject: bytes) -> bool:
         """Whether the flag's holdout takes the subject."""
         if self.holdout is None:
             return False
-        share = self.holdout[1]
-        return share >= 1.0 or holdout_bucket(subject) <= share
+        digest = sha1(holdout_text(subject)).digest()  # noqa: S324 PostHog's hash
+        return digest < bound(self.holdout[1], inclusive=True)
 
 
 def fixed(decision: Decision) -> Callable[[Call], Decision]:
@@ -126,38 +140,92 @@ def fixed(decision: Decision) -> Callable[[Call], Decision]:
 
 
 _Prepared = tuple[
-    int, tuple[Matcher, ...], float | None, "Locate | None", Decision | None, dict[bool | str, Decision]
+    tuple[Matcher, ...],
+    bytes | None,
+    Decision | None,
+    Decision,
+    dict[bool | str, Decision],
+    "Locate | None",
+    int,
 ]
 
 
 def _prepared(flag: CompiledFlag, condition: Condition) -> _Prepared:
-    """A condition as the loop below reads it, with the decision of a match where that is certain."""
+    """A condition as the loops below read it, with the decision of a match where that is certain."""
     certain = condition.forced or (None if flag.variants else True)
     return (
-        condition.index,
         tuple(each.matches for each in condition.filters),
-        condition.share,
-        condition.locate,
+        None if condition.share is None else bound(condition.share, inclusive=True),
         flag.decided(certain, Code.CONDITION_MATCH, condition.index) if certain else None,
+        flag.decided(False, Code.OUT_OF_ROLLOUT_BOUND, condition.index),
         {},
+        condition.locate,
+        condition.index,
     )
 
 
 def closure(flag: CompiledFlag) -> Callable[[Call], Decision]:
-    """The decision procedure of one flag: early access, holdout, then the conditions in order.
+    """The decision procedure of one flag.
 
-    Decisions are built once and handed out again, so that an evaluation allocates next to nothing.
+    Decisions are built once and handed out again, so that an evaluation allocates next to nothing. Most
+    flags are about persons and can be decided from what was passed: those take a shorter way.
     """
-    key, locate, special, early_exit = flag.key, flag.locate, flag.special, flag.early_exit
-    holdout = None if flag.holdout is None else flag.holdout[0]
-    held_out = None if holdout is None else flag.decided(f"holdout-{holdout}", Code.HOLDOUT_CONDITION_VALUE)
     conditions = tuple(_prepared(flag, condition) for condition in flag.conditions)
     last = len(conditions) - 1 if conditions else None
     no_match = flag.decided(False, Code.NO_CONDITION_MATCH, last)
-    outside = [flag.decided(False, Code.OUT_OF_ROLLOUT_BOUND, index) for index in range(len(conditions))]
+    whole = _whole(flag, conditions, no_match)
+    mixed = any(condition.locate for condition in flag.conditions)
+    if flag.locate or flag.special or flag.holdout or flag.depends or mixed:
+        return whole
+    return _short(flag, conditions, no_match, whole)
+
+
+def _short(
+    flag: CompiledFlag,
+    conditions: tuple[_Prepared, ...],
+    no_match: Decision,
+    whole: Callable[[Call], Decision],
+) -> Callable[[Call], Decision]:
+    prefix, early_exit = flag.prefix, flag.early_exit
+    short = tuple(condition[:5] for condition in conditions)
 
     def decide(call: Call) -> Decision:
-        properties, subject = call.person, call.distinct_id
+        properties = call.person
+        digest: bytes | None = None
+        result = no_match
+        for matchers, inside, certain, outside, by_variant in short:
+            for matches in matchers:
+                outcome = matches(properties, call)
+                if outcome is True:
+                    continue
+                if outcome is False:
+                    break
+                return whole(call)
+            else:
+                if inside is not None:
+                    if digest is None:
+                        digest = sha1(prefix + call.hashed).digest()  # noqa: S324 PostHog's hash
+                    if digest >= inside:
+                        result = outside
+                        if early_exit:
+                            break
+                        continue
+                return certain or _of_variant(flag, call.hashed, outside.condition_index, by_variant)
+        return result
+
+    return decide
+
+
+def _whole(
+    flag: CompiledFlag, conditions: tuple[_Prepared, ...], no_match: Decision
+) -> Callable[[Call], Decision]:
+    """All a flag can have: early access, holdout, then the conditions in order, whoever they are about."""
+    locate, special, prefix, early_exit = flag.locate, flag.special, flag.prefix, flag.early_exit
+    holdout = None if flag.holdout is None else flag.holdout[0]
+    held_out = None if holdout is None else flag.decided(f"holdout-{holdout}", Code.HOLDOUT_CONDITION_VALUE)
+
+    def decide(call: Call) -> Decision:
+        properties, subject = call.person, call.hashed
         if locate is not None:
             found = locate(call)
             if not isinstance(found, tuple):
@@ -165,15 +233,16 @@ def closure(flag: CompiledFlag) -> Callable[[Call], Decision]:
             properties, subject = found
         if special is not None:
             early = special(call)
+            if isinstance(early, Unknown):
+                return flag.undecided(early)
             if early is not None:
-                return _early(flag, early)
+                return flag.decided(early, Code.SUPER_CONDITION_VALUE)
         if held_out is not None and flag.held_out(subject):
             return held_out
 
-        place = -1.0
         blocked: Unknown | None = None
         result = no_match
-        for index, matchers, share, elsewhere, certain, decisions in conditions:
+        for matchers, inside, certain, outside, by_variant, elsewhere, index in conditions:
             here, who = properties, subject
             if elsewhere is not None:
                 found = elsewhere(call)
@@ -181,45 +250,38 @@ def closure(flag: CompiledFlag) -> Callable[[Call], Decision]:
                     blocked = blocked if found is None else merge(blocked, found)
                     continue
                 here, who = found
-            doubt: Unknown | None = None
-            for matches in matchers:
-                outcome = matches(here, call)
-                if outcome is True:
-                    continue
-                if outcome is False:
-                    break
-                doubt = merge(doubt, outcome)
-            else:
-                if doubt is not None:
-                    if doubt.server:
-                        return flag.undecided(doubt)
-                    blocked = merge(blocked, doubt)
-                    continue
-                if share is not None:
-                    if elsewhere is not None:
-                        inside = rollout_bucket(key, who) <= share
-                    else:
-                        place = rollout_bucket(key, who) if place < 0.0 else place
-                        inside = place <= share
-                    if not inside:
-                        result = outside[index]
-                        if early_exit:
-                            break
-                        continue
-                return certain or _by_variant(flag, index, who, decisions)
+            outcome = _all_hold(matchers, here, call)
+            if outcome is False:
+                continue
+            if isinstance(outcome, Unknown):
+                if outcome.server:
+                    return flag.undecided(outcome)
+                blocked = merge(blocked, outcome)
+                continue
+            if inside is None or sha1(prefix + who).digest() < inside:  # noqa: S324 PostHog's hash
+                return certain or _of_variant(flag, who, index, by_variant)
+            result = outside
+            if early_exit:
+                break
         return result if blocked is None else flag.undecided(blocked)
 
     return decide
 
 
-def _early(flag: CompiledFlag, early: bool | Unknown) -> Decision:
-    if isinstance(early, Unknown):
-        return flag.undecided(early)
-    return flag.decided(early, Code.SUPER_CONDITION_VALUE)
+def _all_hold(matchers: tuple[Matcher, ...], properties: Properties, call: Call) -> bool | Unknown:
+    """Whether every filter holds; one that does not outweighs those that cannot be told."""
+    doubt: Unknown | None = None
+    for matches in matchers:
+        outcome = matches(properties, call)
+        if outcome is False:
+            return False
+        if outcome is not True:
+            doubt = merge(doubt, outcome)
+    return True if doubt is None else doubt
 
 
-def _by_variant(
-    flag: CompiledFlag, index: int, subject: str, decisions: dict[bool | str, Decision]
+def _of_variant(
+    flag: CompiledFlag, subject: bytes, index: int | None, decisions: dict[bool | str, Decision]
 ) -> Decision:
     value = flag.variant_of(subject) or True
     decision = decisions.get(value)

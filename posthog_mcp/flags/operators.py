@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date, datetime
+from operator import eq, ge, gt, le, lt, ne
 from typing import Any, NamedTuple
 
 from posthog_mcp.flags import dates, patterns, values, versions
@@ -117,25 +118,27 @@ def equality(value: object, rules: Rules, *, expected: bool) -> Equality:
 
 
 def _text(operator: str, value: object) -> Test:
-    wanted = values.ascii_lower(values.text_of(value))
-    negated = operator.startswith("not_")
-    find = _FINDERS[operator.removeprefix("not_")]
-    return lambda given, _: find(values.ascii_lower(values.text_of(given)), wanted) is not negated
+    wanted = values.folded(value)
+    expected = not operator.startswith("not_")
 
+    def contains(given: object, _: Call) -> bool:
+        return (wanted in values.folded(given)) is expected
 
-_FINDERS: dict[str, Callable[[str, str], bool]] = {
-    "icontains": lambda text, wanted: wanted in text,
-    "starts_with": lambda text, wanted: text.startswith(wanted),
-    "ends_with": lambda text, wanted: text.endswith(wanted),
-}
+    def starts(given: object, _: Call) -> bool:
+        return values.folded(given).startswith(wanted) is expected
+
+    def ends(given: object, _: Call) -> bool:
+        return values.folded(given).endswith(wanted) is expected
+
+    return {"icontains": contains, "starts_with": starts, "ends_with": ends}[operator.removeprefix("not_")]
 
 
 def _any_contained(value: object, *, expected: bool) -> Test:
     items = value if values.is_list(value) else [value]
-    wanted = [values.ascii_lower(values.text_of(item)) for item in items]
+    wanted = [values.folded(item) for item in items]
 
     def contained(given: object, _: Call) -> bool:
-        text = values.ascii_lower(values.text_of(given))
+        text = values.folded(given)
         return any(item in text for item in wanted) is expected
 
     return contained
@@ -156,10 +159,13 @@ def _regex(pattern: str, rules: Rules, *, expected: bool) -> Test:
     except patterns.UnsharedPatternError as problem:
         raise UnusableFilterError(f"the pattern needs PostHog's own engine: {problem}") from None
 
+    regex: patterns.SharedPattern | None = None
+
     def search(given: object, _: Call) -> bool:
-        text = values.text_of(given)
-        regex = patterns.shared(pattern)
-        return regex.valid and regex.search(text) is expected
+        nonlocal regex
+        # Compiled at the first use: most flags of a set are never asked about this property.
+        regex = regex or patterns.shared(pattern)
+        return regex.search(values.text_of(given)) is expected if regex.valid else False
 
     return search
 
@@ -179,15 +185,15 @@ def _numeric(operator: str, value: object) -> Test:
 
 
 _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
-    "gt": lambda given, wanted: given > wanted,
-    "gte": lambda given, wanted: given >= wanted,
-    "lt": lambda given, wanted: given < wanted,
-    "lte": lambda given, wanted: given <= wanted,
-    "eq": lambda given, wanted: given == wanted,
-    "neq": lambda given, wanted: given != wanted,
-    "is_date_before": lambda given, wanted: given < wanted,
-    "is_date_after": lambda given, wanted: given > wanted,
-    "is_date_exact": lambda given, wanted: given == wanted,
+    "gt": gt,
+    "gte": ge,
+    "lt": lt,
+    "lte": le,
+    "eq": eq,
+    "neq": ne,
+    "is_date_before": lt,
+    "is_date_after": gt,
+    "is_date_exact": eq,
 }
 
 
@@ -199,20 +205,21 @@ def _date(operator: str, text: str) -> Test:
     compare = _COMPARISONS[operator]
 
     def test(given: object, call: Call) -> bool:
+        now = call.clock()
         try:
-            wanted = moment(call.clock())
+            wanted = moment(now)
         except (ValueError, OverflowError):
             raise UnusableFilterError(f"the filter's date {text!r} does not exist") from None
+        if isinstance(given, str):
+            try:
+                return compare(dates.parse_moment(given, now), wanted)
+            except (ValueError, OverflowError):
+                raise UnreadableValueError("its text is not an ISO date or time") from None
         if isinstance(given, datetime):
             return compare(dates.aware(given), wanted)
         if isinstance(given, date):
             return compare(given, wanted.date())
-        if not isinstance(given, str):
-            raise UnreadableValueError("it is not a date")
-        try:
-            return compare(dates.parse_moment(given, call.clock()), wanted)
-        except (ValueError, OverflowError):
-            raise UnreadableValueError("its text is not an ISO date or time") from None
+        raise UnreadableValueError("it is not a date")
 
     return test
 

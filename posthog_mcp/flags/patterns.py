@@ -206,6 +206,7 @@ class SharedPattern:
         self._traits = scanner.traits
         self._fast = _compiled(self._python)
         self._automaton: Automaton | None = None
+        self._longest = _longest_text(scanner.traits)
         self.valid = self._fast is not None
 
     def search(self, text: str) -> bool:
@@ -216,8 +217,11 @@ class SharedPattern:
         """
         if self._fast is None:
             return False
+        # What is printable ASCII holds none of the characters the engines treat differently.
+        if len(text) <= self._longest and text.isascii() and text.isprintable():
+            return self._fast.search(text) is not None
         self._refuse_differences(text)
-        if self._steps(len(text)) <= _STEP_BUDGET:
+        if len(text) <= self._longest:
             return self._fast.search(text) is not None
         try:
             if self._automaton is None:
@@ -225,12 +229,6 @@ class SharedPattern:
             return self._automaton.search(text)
         except (TooMuchWorkError, RecursionError) as limit:
             raise UnsharedPatternError(str(limit)) from None
-
-    def _steps(self, length: int) -> float:
-        traits = self._traits
-        if traits.explosive:
-            return float("inf")
-        return (length + 1.0) ** min(traits.loops + traits.starts, 50) * min(traits.ways, 1e50)
 
     def _refuse_differences(self, text: str) -> None:
         traits = self._traits
@@ -244,6 +242,14 @@ class SharedPattern:
             raise UnsharedPatternError("the text holds half a surrogate pair")
         if traits.words and not all(c.isascii() or c.isalpha() or c.isdecimal() for c in text):
             raise UnsharedPatternError("the engines disagree on what is a word character in this text")
+
+
+def _longest_text(traits: _Traits) -> float:
+    """The longest text that a backtracking search surely leaves within its budget."""
+    if traits.explosive or traits.ways > _STEP_BUDGET:
+        return -1
+    degree = traits.loops + traits.starts
+    return (_STEP_BUDGET / traits.ways) ** (1 / degree) - 1 if degree else _STEP_BUDGET
 
 
 def _compiled(pattern: str) -> re.Pattern[str] | None:

@@ -94,8 +94,13 @@ def has_lone_surrogate(text: str) -> bool:
     return _SURROGATE.search(text) is not None
 
 
-def ascii_lower(text: str) -> str:
-    """Lower case for A to Z only, as the server folds text operators."""
+def folded(value: object) -> str:
+    """A value's text in lower case for A to Z only, as the server folds text operators.
+
+    Raises:
+        NotTextError: For what JSON cannot hold.
+    """
+    text = value if isinstance(value, str) else _json_of(value)
     return text.lower() if text.isascii() else text.translate(_ASCII_LOWER)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 Version = tuple[int, int, int]
 
 
@@ -15,7 +17,13 @@ def parse_version(value: object, *, leading_zeros: bool = False) -> Version:
     Raises:
         ValueError: When a part is not a number.
     """
-    text = str(value).strip().lstrip("vV").split("-")[0].split("+")[0]
+    return _parse(str(value), leading_zeros)
+
+
+@lru_cache(maxsize=1_024)
+def _parse(text: str, leading_zeros: bool) -> Version:
+    # A person's version is read again by every flag that asks for it.
+    text = text.strip().lstrip("vV").split("-")[0].split("+")[0]
     first, *rest = text.split(".")
     minor, patch = (*rest[:2], "", "")[:2]
     return (

@@ -8,19 +8,58 @@ from random import Random
 GROUP_TYPES = {"0": "company", "1": "project"}
 FLAGS_IN_A_SET = 12
 
-_WORDS = ["pro", "Pro", "PRO", "free", "", "true", "False", "Éclair", "éclair", "İstanbul", "straße", "null", "a b"]
+_WORDS = [
+    "pro",
+    "Pro",
+    "PRO",
+    "free",
+    "",
+    "true",
+    "False",
+    "Éclair",
+    "éclair",
+    "İstanbul",
+    "straße",
+    "null",
+    "a b",
+]
 _NUMBERS = [0, 1, 9, 10, -3, 2.5, 1e-07, 1e20, 0.00001, 123456789012345678901]
 _NUMERIC_TEXT = ["9", "10", " 10", "1e3", "nan", "+.5", "5.", "1_000", "٣"]
-_VERSIONS = ["1.2.3", "v1.4", "0.4.2", "0.0.2", "1.02.3", "2.0.0-beta", "x.y", "", "1.2.3.4", 2, "1.4.*", "1.*", "*"]
+_VERSIONS = [
+    "1.2.3",
+    "v1.4",
+    "0.4.2",
+    "0.0.2",
+    "1.02.3",
+    "2.0.0-beta",
+    "x.y",
+    "",
+    "1.2.3.4",
+    2,
+    "1.4.*",
+    "1.*",
+    "*",
+]
 _DATES = [
     "-7d", "30d", "-1m", "2y", "9999y", "-12h", "3w", "10000d", "5q", "2024-05-01", "2024-05-01T10:00:00Z",
     "2024-05-01 10:00:00 UTC", "2024-05-01 10:00:00 +02:00", "2021", "2033", "last week", "2024-13-01",
 ]  # fmt: skip
 _PATTERNS = [
-    "", "^pro$", "pro|free", "[A-Z]+", r"\d{2,3}", "(a+)+", "(?i)pro", "(?:pro|fre+)$", r"\bpro", "[[a]", "(", "a{2}",
-    r"\w+@\w+\.com", "é", r"\s", "^.*o.*$", "[^a]", "a**", r"\x41", "[a-c&&b]", "x{,3}", "^(a|b)*c", "p(?=r)", "[]a]",
+    "", "^pro$", "pro|free", "[A-Z]+", r"\d{2,3}", "(a+)+", "(?i)pro", "(?:pro|fre+)$", r"\bpro", "[[a]", "(",
+    "a{2}", "[]a]",
+    r"\w+@\w+\.com", "é", r"\s", "^.*o.*$", "[^a]", "a**", r"\x41", "[a-c&&b]", "x{,3}", "^(a|b)*c", "p(?=r)",
 ]  # fmt: skip
-_VALUES = [*_WORDS, *_NUMBERS, *_NUMERIC_TEXT, *_VERSIONS[:8], *_DATES[9:16], "aab12@acme.com", "pro\n", "x\x1c", "٣٤"]
+_VALUES = [
+    *_WORDS,
+    *_NUMBERS,
+    *_NUMERIC_TEXT,
+    *_VERSIONS[:8],
+    *_DATES[9:16],
+    "aab12@acme.com",
+    "pro\n",
+    "x\x1c",
+    "٣٤",
+]
 _ODD = [None, True, False, ["pro"], [], {"b": 1, "a": [None, 1.5]}, math.nan, ["true"]]
 
 _TEXT = ["icontains", "not_icontains", "starts_with", "not_starts_with", "ends_with", "not_ends_with"]
@@ -62,7 +101,9 @@ class Generator:
     def subject(self) -> dict:
         """The arguments of an evaluation."""
         random = self.random
-        groups = {name: random.choice(["acme", "initech", "ünï"]) for name in self._some(GROUP_TYPES.values())}
+        groups = {
+            name: random.choice(["acme", "initech", "ünï"]) for name in self._some(GROUP_TYPES.values())
+        }
         return {
             "distinct_id": f"u-{random.randrange(10_000)}" if random.random() < 0.95 else "ü-\U0001f600",
             "groups": groups,
@@ -139,7 +180,11 @@ class Generator:
     def _cohort_filter(self, below: int) -> dict:
         """A reference to an earlier cohort, now and then to one that is not there."""
         known = [str(number) for number in range(1, below)]
-        cohort = self.random.choice([*known, "77"]) if self.random.random() < 0.3 or not known else self.random.choice(known)
+        cohort = (
+            self.random.choice([*known, "77"])
+            if self.random.random() < 0.3 or not known
+            else self.random.choice(known)
+        )
         operator = self.random.choice(["in", "in", "not_in", "exact", None, "gt"])
         return {"key": "id", "type": "cohort", "value": int(cohort), "operator": operator}
 
@@ -166,10 +211,16 @@ class Generator:
 
     def _property(self) -> dict:
         random = self.random
-        kind = random.choice([*_OPERATORS, "equality", "text", "number"]) if random.random() < 0.97 else "unknown"
+        kind = (
+            random.choice([*_OPERATORS, "equality", "text", "number"])
+            if random.random() < 0.97
+            else "unknown"
+        )
         operator = random.choice(_OPERATORS[kind])
         value = {
-            "equality": lambda: random.choice([random.choice(_WORDS), random.sample(_WORDS, 2), self._value(), ["true"]]),
+            "equality": lambda: random.choice(
+                [random.choice(_WORDS), random.sample(_WORDS, 2), self._value(), ["true"]]
+            ),
             "presence": lambda: None,
             "regex": lambda: random.choice(_PATTERNS),
             "number": lambda: random.choice([*_NUMBERS, *_NUMERIC_TEXT]),
