@@ -2,6 +2,23 @@
 
 from posthog_mcp.hogql.errors import HogQLSyntaxError
 from posthog_mcp.hogql.parser import parse, parse_expr
+from posthog_mcp.hogql.placeholders import PlaceholderError, fill_placeholders, placeholder_names
+from posthog_mcp.hogql.printer import print_hogql
+from posthog_mcp.hogql.quoting import quote_identifier, quote_string, quote_value
 from posthog_mcp.hogql.walk import children, transform, walk
 
-__all__ = ["HogQLSyntaxError", "children", "parse", "parse_expr", "transform", "walk"]
+__all__ = [
+    "HogQLSyntaxError",
+    "PlaceholderError",
+    "children",
+    "fill_placeholders",
+    "parse",
+    "parse_expr",
+    "placeholder_names",
+    "print_hogql",
+    "quote_identifier",
+    "quote_string",
+    "quote_value",
+    "transform",
+    "walk",
+]
