@@ -86,6 +86,13 @@ _UNITS = {
     word.lower(): word
     for word in "Second Minute Hour Day Week Month Quarter Year Millisecond Microsecond".split()  # noqa: SIM905
 }
+# dateTrunc itself answers with other types for the same values.
+_STARTS: dict[str, tuple[str, Kind]] = {
+    "second": ("toStartOfSecond", "DateTime"), "minute": ("toStartOfMinute", "DateTime"),
+    "hour": ("toStartOfHour", "DateTime"), "day": ("toStartOfDay", "DateTime"), "week": ("toMonday", "Date"),
+    "month": ("toStartOfMonth", "Date"), "quarter": ("toStartOfQuarter", "Date"),
+    "year": ("toStartOfYear", "Date"),
+}  # fmt: skip
 _SHORT_UNITS = {
     "s": "second", "ss": "second", "mi": "minute", "n": "minute", "h": "hour", "hh": "hour", "d": "day",
     "dd": "day", "wk": "week", "ww": "week", "m": "month", "mm": "month", "q": "quarter", "qq": "quarter",
@@ -105,9 +112,11 @@ def _unit(value: Sql, node: ast.Call) -> str:
 def _date_trunc(given: Given) -> Sql:
     unit = _unit(given.values[0], given.node)
     value = _as_moment(given.compiler, given.values[1])
-    kind: Kind = "Date" if unit in ("week", "month", "quarter", "year") else "DateTime"
     zone = f", {given.values[2].text}" if len(given.values) > 2 else ""  # noqa: PLR2004 - the third, when given
-    return Sql(f"dateTrunc('{unit}', {value.text}{zone})", kind, nullable=value.nullable)
+    function, kind = _STARTS.get(unit, ("", "DateTime"))
+    if not function:
+        raise refuse(f"{given.node.name} cuts at units from second to year.", given.node)
+    return Sql(f"{function}({value.text}{zone})", kind, nullable=value.nullable)
 
 
 @CALLS.add("datediff date_diff timestampdiff age", 3, 4)
