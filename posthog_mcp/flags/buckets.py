@@ -19,7 +19,10 @@ _PLACE_BYTES = 8
 
 def encoded(subject: str) -> bytes:
     """A subject's id as it is hashed, even when it holds half a surrogate pair, which is not UTF-8."""
-    return subject.encode("utf-8", "surrogatepass")
+    try:
+        return subject.encode()
+    except UnicodeEncodeError:
+        return subject.encode("utf-8", "surrogatepass")
 
 
 def place(hashed: bytes) -> float:

@@ -254,17 +254,19 @@ def _combined(parts: list[Matcher], *, all_of: bool) -> Matcher:
         unknown: Unknown | None = None
         for part in parts:
             found = part(properties, call)
-            if isinstance(found, Unknown):
+            if found is all_of:
+                continue
+            if found is not True and found is not False:
                 if found.server:
                     return found
                 unknown = merge(unknown, found)
-            elif found is not all_of:
+            else:
                 decided = True
         if decided:
             return not all_of
         return all_of if unknown is None else unknown
 
-    return matches
+    return matches if len(parts) > 1 else parts[0]
 
 
 class _Dependency:

@@ -25,6 +25,8 @@ SEMVER_COMPARE = frozenset({"semver_eq", "semver_neq", "semver_gt", "semver_gte"
 SEMVER_RANGE = frozenset({"semver_tilde", "semver_caret", "semver_wildcard"})
 SEMVER = SEMVER_COMPARE | SEMVER_RANGE
 
+# Up to here a whole number and the float it is compared as are the same.
+_EXACT = 2**53
 # From this `property_matching_version` on, the words true and false are compared as text.
 _TEXT_ONLY = 2
 # What PostHog's server knows beyond its packages; a local evaluation cannot decide these.
@@ -121,13 +123,20 @@ def _text(operator: str, value: object) -> Test:
     wanted = values.folded(value)
     expected = not operator.startswith("not_")
 
-    def contains(given: object, _: Call) -> bool:
+    # ASCII text is by far the commonest value, and needs no more than this.
+    def contains(given: Any, _: Call) -> bool:
+        if given.__class__ is str and given.isascii():
+            return (wanted in given.lower()) is expected
         return (wanted in values.folded(given)) is expected
 
-    def starts(given: object, _: Call) -> bool:
+    def starts(given: Any, _: Call) -> bool:
+        if given.__class__ is str and given.isascii():
+            return given.lower().startswith(wanted) is expected
         return values.folded(given).startswith(wanted) is expected
 
-    def ends(given: object, _: Call) -> bool:
+    def ends(given: Any, _: Call) -> bool:
+        if given.__class__ is str and given.isascii():
+            return given.lower().endswith(wanted) is expected
         return values.folded(given).endswith(wanted) is expected
 
     return {"icontains": contains, "starts_with": starts, "ends_with": ends}[operator.removeprefix("not_")]
@@ -161,10 +170,13 @@ def _regex(pattern: str, rules: Rules, *, expected: bool) -> Test:
 
     regex: patterns.SharedPattern | None = None
 
-    def search(given: object, _: Call) -> bool:
+    def search(given: Any, _: Call) -> bool:
         nonlocal regex
-        # Compiled at the first use: most flags of a set are never asked about this property.
-        regex = regex or patterns.shared(pattern)
+        if regex is None:
+            # Compiled at the first use: most flags of a set are never asked about this property.
+            regex = patterns.shared(pattern)
+        if given.__class__ is str and len(given) <= regex.quick and given.isascii() and given.isprintable():
+            return (regex.find(given) is not None) is expected
         return regex.search(values.text_of(given)) is expected if regex.valid else False
 
     return search
@@ -177,7 +189,9 @@ def _numeric(operator: str, value: object) -> Test:
     bound = limit
     compare = _COMPARISONS[operator]
 
-    def test(given: object, _: Call) -> bool:
+    def test(given: Any, _: Call) -> bool:
+        if given.__class__ is int and -_EXACT <= given <= _EXACT:
+            return compare(given, bound)
         number = values.number_of(given)
         return number is not None and compare(number, bound)
 

@@ -18,6 +18,7 @@ _SET_OPERATIONS = ("&&", "--", "~~", "||")
 _SEPARATORS_ONLY_PYTHON_CALLS_SPACE = "\x1c\x1d\x1e\x1f"
 _LARGEST_COUNT = 2**32 - 1
 _LONGEST_PATTERN = 4_096
+_NOTHING = re.compile("(?!)")
 # Python's engine takes about 10 ns for a step: this is a fraction of the 10 ms an evaluation may take.
 _STEP_BUDGET = 100_000
 _NOT_REPEATABLE = ("", "|", "(", "^", "$", "()", "quantifier")
@@ -198,16 +199,23 @@ def _is_shared_escape(escaped: str, *, in_class: bool) -> bool:
 
 
 class SharedPattern:
-    """A pattern both engines read alike, searched in bounded time."""
+    """A pattern both engines read alike, searched in bounded time.
+
+    Attributes:
+        valid: Whether it is a regular expression at all; one that is not matches nothing.
+        find: Python's search, for texts of printable ASCII, in which the engines cannot differ.
+        quick: The longest text for which `find` is surely quick.
+    """
 
     def __init__(self, source: str) -> None:
         scanner = _Scanner(source)
         self._python = scanner.translate()
         self._traits = scanner.traits
-        self._fast = _compiled(self._python)
         self._automaton: Automaton | None = None
-        self._longest = _longest_text(scanner.traits)
-        self.valid = self._fast is not None
+        regex = _compiled(self._python)
+        self.valid = regex is not None
+        self.find = (regex or _NOTHING).search
+        self.quick = _longest_text(scanner.traits) if regex else -1.0
 
     def search(self, text: str) -> bool:
         """Whether the pattern is found anywhere in the text.
@@ -215,14 +223,11 @@ class SharedPattern:
         Raises:
             UnsharedPatternError: When the engines differ on this text, or it would take too long.
         """
-        if self._fast is None:
+        if not self.valid:
             return False
-        # What is printable ASCII holds none of the characters the engines treat differently.
-        if len(text) <= self._longest and text.isascii() and text.isprintable():
-            return self._fast.search(text) is not None
         self._refuse_differences(text)
-        if len(text) <= self._longest:
-            return self._fast.search(text) is not None
+        if len(text) <= self.quick:
+            return self.find(text) is not None
         try:
             if self._automaton is None:
                 self._automaton = Automaton(self._python)

@@ -17,7 +17,7 @@ def parse_version(value: object, *, leading_zeros: bool = False) -> Version:
     Raises:
         ValueError: When a part is not a number.
     """
-    return _parse(str(value), leading_zeros)
+    return _parse(value if isinstance(value, str) else str(value), leading_zeros)
 
 
 @lru_cache(maxsize=1_024)
