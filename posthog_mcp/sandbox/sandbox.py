@@ -13,6 +13,8 @@ from posthog_mcp.sandbox.http.faults import Faults
 from posthog_mcp.sandbox.http.throttles import Throttles
 from posthog_mcp.sandbox.ingest import Ingest
 from posthog_mcp.sandbox.project import Project
+from posthog_mcp.sandbox.queries.budget import Budget
+from posthog_mcp.sandbox.queries.service import Queries
 from posthog_mcp.sandbox.store import Store
 
 if TYPE_CHECKING:
@@ -31,7 +33,8 @@ class Options:
     """What can be set: limits, how many queries run at once and how long they may take, and the clock.
 
     `query_seconds` is the time a query may run, `async_query_seconds` the same for asynchronous ones;
-    `queue_seconds` is how long a query waits for one of the `concurrent_queries` places.
+    `queue_seconds` is how long a query waits for one of the `concurrent_queries` places; `budget` is how many
+    bytes queries may read.
     """
 
     throttles: Throttles = field(default_factory=Throttles)
@@ -39,6 +42,7 @@ class Options:
     queue_seconds: float = 30.0
     query_seconds: float = 10.0
     async_query_seconds: float = 60.0
+    budget: Budget = field(default_factory=Budget)
     clock: Callable[[], datetime] = _now
 
 
@@ -66,6 +70,7 @@ class Sandbox:
         self.clock = options.clock
         self.project = Project.load(store)
         self.ingest = Ingest(store, engine, self.project, self.clock)
+        self.queries = Queries(self)
         self.throttles = options.throttles
         self.faults = Faults()
         self.requests: deque[Served] = deque(maxlen=10_000)
@@ -90,6 +95,7 @@ class Sandbox:
 
     async def stop(self) -> None:
         """Finish what was promised and close the store; the engine goes on."""
+        await self.queries.close()
         await self.ingest.close()
         self.store.close()
 

@@ -32,6 +32,10 @@ API_MODULES = (
     "property_definitions",
     "groups",
     "persons",
+    "query",
+    "events",
+    "person_lists",
+    "actions",
 )
 ENVIRONMENTS = "/api/environments/"
 

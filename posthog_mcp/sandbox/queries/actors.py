@@ -1,0 +1,114 @@
+"""`ActorsQuery`: people, all of them or those that a source query names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field
+
+from posthog_mcp.hogql import ast, print_hogql
+from posthog_mcp.sandbox.compiler import CompileError
+from posthog_mcp.sandbox.compiler.query_kinds import actors_query as tree_of
+from posthog_mcp.sandbox.compiler.trees import compare, field, select
+from posthog_mcp.sandbox.http.errors import invalid
+from posthog_mcp.sandbox.http.times import iso
+from posthog_mcp.sandbox.queries.asked import Answer, Asked, common, refused, run
+from posthog_mcp.sandbox.queries.hogql import HogQLQuery, read, refuse_offset
+from posthog_mcp.sandbox.queries.models import QueryModel
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from posthog_mcp.sandbox.compiler.world import World
+    from posthog_mcp.sandbox.sandbox import Sandbox
+
+_LIMIT = 100
+_WHOLE = ("person", "actor")
+_DEFAULT = ["person", "id", "created_at", "person.$delete"]
+_ID_COLUMNS = ("person_id", "actor_id", "id", "distinct_id")
+_MOST_PEOPLE = 1_000_000
+
+
+class ActorsQuery(QueryModel):
+    """The query object. `select` is HogQL on persons; `person` is the whole person."""
+
+    kind: Literal["ActorsQuery"]
+    source: dict[str, Any] | None = None
+    select: list[str] | None = None
+    search: str | None = None
+    properties: list[dict[str, Any]] | dict[str, Any] | None = None
+    fixedProperties: list[dict[str, Any]] | None = None  # noqa: N815 - PostHog's names, here and below
+    orderBy: list[str] | None = None  # noqa: N815
+    limit: Annotated[int, Field(ge=1)] | None = None
+    offset: Annotated[int, Field(ge=0)] | None = None
+
+
+async def actors_query(asked: Asked) -> Answer:
+    """Run it; rows come with `person` as an object."""
+    model = ActorsQuery.read(asked.query)
+    names = model.select or _DEFAULT
+    source = people_of(model.source, asked.world) if model.source is not None else None
+    try:
+        tree = tree_of(model.model_dump(exclude_none=True), asked.world, source)
+    except CompileError as error:
+        raise refused(error) from error
+    ran = await run(asked, tree, one_more=True)
+    for row in ran.rows:
+        for index, name in enumerate(names):
+            if name in _WHOLE:
+                row[index] = _person(asked.sandbox, row[index])
+    body = common(asked, ran, print_hogql(tree)) | {
+        "columns": names,
+        "missing_actors_count": 0,
+        "limit": model.limit or _LIMIT,
+        "offset": model.offset or 0,
+    }
+    return Answer(body, ran.read_bytes)
+
+
+def people_of(source: Mapping[str, Any], world: World) -> ast.Query:
+    """The ids of the persons that a source query names, as a query of one column.
+
+    Raises `ApiError` 400 for a source without such a column, and for kinds not built.
+    """
+    if source.get("kind") != "HogQLQuery":
+        raise invalid(f"The sandbox cannot list the people of a {source.get('kind')} yet.", "query__source")
+    tree = read(HogQLQuery.read(dict(source)), world)
+    refuse_offset(tree)
+    if isinstance(tree, ast.SelectQuery):
+        named = [_name(column) for column in tree.select]
+        for name in _ID_COLUMNS:
+            if name in named:
+                return _ids(tree, name)
+    detail = "Source query must be a single SELECT with one of the columns " + ", ".join(_ID_COLUMNS)
+    raise invalid(detail, "query__source")
+
+
+def _ids(tree: ast.SelectQuery, name: str) -> ast.Query:
+    if tree.limit is None:
+        tree.limit = ast.Constant(value=_MOST_PEOPLE)
+    ids = ast.SelectQuery(select=[field(name)], select_from=ast.JoinExpr(table=tree, alias="source"))
+    if name != "distinct_id":
+        return ids
+    return select([field("person_id")], "person_distinct_ids", where=compare("in", field("distinct_id"), ids))
+
+
+def _name(column: ast.Expr) -> str:
+    if isinstance(column, ast.Alias):
+        return column.alias
+    return str(column.chain[-1]) if isinstance(column, ast.Field) else ""
+
+
+def _person(sandbox: Sandbox, uuid: str) -> dict[str, Any]:
+    """A person as it is now; only the id when it has been deleted since."""
+    people = sandbox.ingest.people
+    person = people.get(uuid)
+    if person is None:
+        return {"id": uuid}
+    return {
+        "id": uuid,
+        "distinct_ids": people.distinct_ids(uuid),
+        "properties": person.properties,
+        "created_at": iso(person.created_at),
+        "is_identified": person.is_identified,
+    }
