@@ -179,6 +179,14 @@ def _listen(host: str, port: int) -> socket.socket:
 class _Uvicorn(uvicorn.Server):
     """Ends with code 0 at a signal; uvicorn's own raises the signal again afterwards."""
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, and say where once it answers."""
+        await super().startup(sockets)
+        for listener in sockets or []:
+            address, port = listener.getsockname()[:2]
+            shown = f"[{address}]" if ":" in address else address
+            print(f"MCP at http://{shown}:{port}/mcp", file=sys.stderr)  # noqa: T201 - whoever started it asks
+
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
         """Stop at SIGINT and SIGTERM; at a second one without waiting for anybody."""
@@ -200,9 +208,6 @@ async def _serve(app: App, host: str, listener: socket.socket, *, sse: bool) -> 
         server_header=False,
         timeout_graceful_shutdown=_ENDING_SECONDS,
     )
-    address, port = listener.getsockname()[:2]
-    shown = f"[{address}]" if ":" in address else address
-    print(f"MCP at http://{shown}:{port}/mcp", file=sys.stderr)  # noqa: T201 - whoever started it needs the URL
     try:
         await _Uvicorn(config).serve(sockets=[listener])
     finally:
