@@ -1,1 +1,7 @@
-"""TODO."""
+"""Durable delivery of events: what was taken in reaches PostHog, whatever happens to the process."""
+
+from posthog_mcp.outbox.event import made
+from posthog_mcp.outbox.outbox import Outbox
+from posthog_mcp.outbox.rows import DeadLetter, Event, OutboxDamaged, OutboxFull, Status, Waiting
+
+__all__ = ["DeadLetter", "Event", "Outbox", "OutboxDamaged", "OutboxFull", "Status", "Waiting", "made"]

@@ -1,0 +1,77 @@
+"""Tools against a real sandbox: one process for all tests of a worker, each test with names of its own."""
+
+import os
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mcp import Client
+from mcp.types import TextContent
+
+from posthog_mcp.sandbox.process import SandboxProcess
+from posthog_mcp.server.app import App
+from posthog_mcp.settings import Settings
+
+_names = count()
+
+
+@dataclass
+class Agent:
+    """A client of our server, the way an agent sees it."""
+
+    client: Client
+
+    async def ask(self, tool: str, **arguments: Any) -> str:
+        """The text of an answer that is no error."""
+        answer = await self.client.call_tool(tool, arguments)
+        text = "\n".join(block.text for block in answer.content if isinstance(block, TextContent))
+        assert not answer.is_error, text
+        return text
+
+    async def record(self, tool: str, **arguments: Any) -> dict[str, Any]:
+        """The structured half of an answer that is no error."""
+        answer = await self.client.call_tool(tool, arguments)
+        assert not answer.is_error, answer.content
+        assert answer.structured_content is not None
+        return answer.structured_content
+
+    async def refusal(self, tool: str, **arguments: Any) -> str:
+        """The text of an answer that is an error."""
+        answer = await self.client.call_tool(tool, arguments)
+        text = "\n".join(block.text for block in answer.content if isinstance(block, TextContent))
+        assert answer.is_error, text
+        return text
+
+    async def rows(self, tool: str, **arguments: Any) -> list[list[Any]]:
+        """The rows of a table that is asked for as text: below the header line, unescaped not."""
+        lines = (await self.ask(tool, **arguments)).split("\n")
+        start = next(place for place, line in enumerate(lines) if "\t" in line)
+        return [line.split("\t") for line in lines[start + 1 :] if not line.startswith("</data ")]
+
+
+@pytest.fixture(scope="session")
+async def sandbox() -> AsyncIterator[SandboxProcess]:
+    async with SandboxProcess(throttle="off") as process:
+        yield process
+
+
+@pytest.fixture
+def settings(sandbox: SandboxProcess, tmp_path: Path) -> Settings:
+    return Settings.load({**sandbox.environment, "POSTHOG_MCP_DATA_DIR": str(tmp_path)})
+
+
+@pytest.fixture(params=["auto", "legacy"])
+async def agent(settings: Settings, request: pytest.FixtureRequest) -> AsyncIterator[Agent]:
+    app = App(settings)
+    async with Client(app.server(), mode=request.param) as client:
+        yield Agent(client)
+    await app.close()
+
+
+@pytest.fixture
+def name() -> str:
+    """A name that no other test uses."""
+    return f"t{os.getpid()}-{next(_names)}"

@@ -1,0 +1,109 @@
+"""Flags are created, read and evaluated by what people have."""
+
+import json
+
+import pytest
+
+
+async def _create(agent, key: str, **arguments):
+    return await agent.record("create_flag", key=key, **arguments)
+
+
+async def test_a_flag_for_everyone_is_on_for_anyone(agent, name):
+    created = await _create(agent, name, description="The new cart")
+    assert created["who_gets_it"] == ["everyone: 100 %"]
+    assert created["url"].endswith(f"/project/1/feature_flags/{created['id']}")
+    rows = await agent.rows("evaluate_flags", distinct_id="anyone-else", flags=[name])
+    assert rows == [[name, "true", "Matched condition set 1", ""]]
+
+
+async def test_conditions_decide_by_what_is_known_of_the_person(agent, name):
+    await _create(agent, name, conditions=[{"property": "plan", "value": "pro"}])
+    await agent.record("identify_person", distinct_id=name, properties={"plan": "pro"})
+    assert (await agent.rows("evaluate_flags", distinct_id=name, flags=[name]))[0][1] == "true"
+    assert (await agent.rows("evaluate_flags", distinct_id=f"{name}-x", flags=[name]))[0][1] == "false"
+
+
+async def test_properties_given_count_over_those_stored(agent, name):
+    await _create(agent, name, conditions=[{"property": "plan", "value": '["pro","team"]'}])
+    rows = await agent.rows(
+        "evaluate_flags", distinct_id="somebody-new", flags=[name], person_properties={"plan": "team"}
+    )
+    assert rows[0][1] == "true"
+
+
+async def test_a_variant_comes_with_its_payload(agent, name):
+    await _create(
+        agent,
+        name,
+        variants=[{"key": "a", "rollout_percentage": 0}, {"key": "b", "rollout_percentage": 100}],
+        payloads={"b": {"steps": 1}},
+    )
+    [[_, value, _, payload]] = await agent.rows("evaluate_flags", distinct_id="u1", flags=[name])
+    assert (value, json.loads(payload.replace("\\\\", "\\"))) == ("b", {"steps": 1})
+
+
+async def test_a_flag_that_does_not_exist_is_not_off_but_unknown(agent, name):
+    assert f"Not among the active flags: {name}" in await agent.ask(
+        "evaluate_flags", distinct_id="u1", flags=[name]
+    )
+
+
+async def test_flags_are_listed_with_who_gets_them(agent, name):
+    await _create(
+        agent,
+        name,
+        rollout_percentage=25,
+        conditions=[{"property": "email", "operator": "icontains", "value": "@acme.com"}],
+    )
+    rows = await agent.rows("list_flags", search=name)
+    assert rows[0][1:5] == [name, "true", "email contains @acme.com: 25 %", ""]
+
+
+async def test_only_flags_in_a_state_are_listed(agent, name):
+    await _create(agent, name, active=False)
+    assert f"\t{name}\t" in await agent.ask("list_flags", search=name, state="off")
+    assert "No rows." in await agent.ask("list_flags", search=name, state="on")
+
+
+async def test_a_flag_is_found_by_key_or_id(agent, name):
+    created = await _create(agent, name, tags=["checkout"])
+    by_key, by_id = (
+        await agent.record("get_flag", flag=name),
+        await agent.record("get_flag", flag=str(created["id"])),
+    )
+    assert by_key == by_id
+    assert by_key["tags"] == ["checkout"]
+
+
+async def test_a_key_spelt_otherwise_is_answered_with_the_nearest(agent, name):
+    await _create(agent, f"{name}-checkout")
+    assert f"{name}-checkout" in await agent.refusal("get_flag", flag=f"{name}-check")
+
+
+async def test_a_key_in_use_is_refused_in_posthogs_words(agent, name):
+    await _create(agent, name)
+    refusal = await agent.refusal("create_flag", key=name)
+    assert "already a feature flag with this key" in refusal
+    assert "key" in refusal
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"key": "has space"}, "key"),
+        ({"key": "k", "variants": [{"key": "a", "rollout_percentage": 40}]}, "add up to 100"),
+        ({"key": "k", "payloads": {"nope": 1}}, "nope"),
+        ({"key": "k", "conditions": [{"property": "plan"}]}, "needs a value"),
+        ({"key": "k", "conditions": [{"property": "x", "on": "cohort"}]}, "cohort's id"),
+        ({"key": "k", "rollout": 5}, "rollout_percentage"),
+    ],
+)
+async def test_what_does_not_fit_is_refused_with_the_reason(agent, arguments, words):
+    assert words in await agent.refusal("create_flag", **arguments)
+
+
+async def test_a_dry_run_shows_the_request_and_creates_nothing(agent, name):
+    shown = await agent.record("create_flag", key=name, dry_run=True)
+    assert shown["would_create"]["filters"]["groups"][0]["rollout_percentage"] == 100
+    assert "No rows." in await agent.ask("list_flags", search=name)
