@@ -80,7 +80,7 @@ class Groups:
     def register(self, name: str, at: datetime) -> int | None:
         """The index of a type; a new one takes the lowest free index, None when all five are taken."""
         index = self.index_of(name)
-        types = self._types or {}
+        types = {} if self._types is None else self._types
         if index is None and len(types) < TYPES:
             index = min(set(range(TYPES)) - set(types.values()))
             self._db.execute(
