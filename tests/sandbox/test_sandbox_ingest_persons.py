@@ -119,7 +119,7 @@ async def test_a_person_is_as_old_as_the_event_that_made_it_and_knows_it(quick: 
 
 async def test_the_mirror_of_a_person_says_the_same(sandbox: Sandbox):
     await take(
-        quick,
+        sandbox,
         event("seen", "ann", **{"$set": {"name": "Änn \U0001f600", "n": 1.5}}),
         identify("ann", "a-1"),
     )
