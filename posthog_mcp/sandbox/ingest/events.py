@@ -121,7 +121,7 @@ class Processor:
             events: In order of arrival.
             now: The server's time, in UTC.
         """
-        self._people.load({event.distinct_id for event in events})
+        self._people.load({whole(event.distinct_id) for event in events})
         written = times.engine_text(now)
         rows: list[str] = []
         for event in events:

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from posthog_mcp.sandbox.ingest.person import Person, uuid_of
-from posthog_mcp.sandbox.ingest.text import quote
+from posthog_mcp.sandbox.ingest.text import quote, whole
 from posthog_mcp.sandbox.ingest.times import engine_text
 
 if TYPE_CHECKING:
@@ -74,6 +74,7 @@ class People:
     def person_of(self, distinct_id: str) -> Person | None:
         """The person with that distinct id."""
         if distinct_id not in self._ids:
+            distinct_id = whole(distinct_id)
             self.load([distinct_id])
         uuid = self._ids[distinct_id]
         return None if uuid is None else self.get(uuid)
