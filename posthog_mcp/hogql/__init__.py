@@ -1,6 +1,8 @@
 """HogQL without a server: text to a typed tree and back."""
 
+from posthog_mcp.hogql.checks import QueryRefusedError, refuse
 from posthog_mcp.hogql.errors import HogQLSyntaxError
+from posthog_mcp.hogql.notes import Schema, notes
 from posthog_mcp.hogql.parser import parse, parse_expr
 from posthog_mcp.hogql.placeholders import PlaceholderError, fill_placeholders, placeholder_names
 from posthog_mcp.hogql.printer import print_hogql
@@ -10,8 +12,11 @@ from posthog_mcp.hogql.walk import children, transform, walk
 __all__ = [
     "HogQLSyntaxError",
     "PlaceholderError",
+    "QueryRefusedError",
+    "Schema",
     "children",
     "fill_placeholders",
+    "notes",
     "parse",
     "parse_expr",
     "placeholder_names",
@@ -19,6 +24,7 @@ __all__ = [
     "quote_identifier",
     "quote_string",
     "quote_value",
+    "refuse",
     "transform",
     "walk",
 ]

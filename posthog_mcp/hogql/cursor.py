@@ -11,8 +11,8 @@ RESERVED = frozenset({"true", "false", "null", "team_id"})
 """What cannot be an alias: PostHog keeps these for itself."""
 
 OPERATORS = frozenset({
-    "*", "/", "%", "||", "+", "-", "=", "==", "!=", "<>", "<", "<=", ">", ">=", "<=>", "=~", "!~", "=~*", "!~*",
-    "~", "~*", "??", "?", "?.", ".", ",", ":", "::", ")", "]", "}", "f}", "'f", ";", "eof",
+    "*", "/", "%", "||", "+", "-", "=", "==", "!=", "<>", "<", "<=", ">", ">=", "<=>", "=~", "!~", "=~*",
+    "!~*", "~", "~*", "??", "?", "?.", ".", ",", ":", "::", ")", "]", "}", "f}", "'f", ";", "eof",
     "and", "or", "like", "ilike", "between", "is", "in",
 })  # fmt: skip
 """Kinds that carry on after an expression or end it; those that may also start one: `+`, `-`, `*`."""

@@ -80,7 +80,7 @@ def _look_up(values: Mapping[str, object], chain: list[str | int]) -> tuple[bool
         if not isinstance(current, Mapping) or name not in current:
             return False, None
         current = cast("Mapping[str | int, Any]", current)[name]
-    return bool(chain) and not isinstance(current, Mapping), current
+    return bool(chain) and not isinstance(current, Mapping), cast("object", current)
 
 
 def _constant(value: object, place: tuple[int, int]) -> ast.Expr:

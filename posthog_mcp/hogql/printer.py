@@ -36,8 +36,8 @@ _COLUMN_WORDS = frozenset({
 """Keywords that are common column names and open nothing where an expression stands."""
 
 _FUNCTION_WORDS = _COLUMN_WORDS | {
-    "all", "and", "any", "cast", "cube", "extract", "if", "in", "left", "like", "ilike", "not", "or", "replace",
-    "right", "rollup", "substring", "trim", "truncate", "try_cast",
+    "all", "and", "any", "cast", "cube", "extract", "if", "in", "left", "like", "ilike", "not", "or",
+    "replace", "right", "rollup", "substring", "trim", "truncate", "try_cast",
 }  # fmt: skip
 """Keywords that are read as the name of a function when a bracket follows."""
 

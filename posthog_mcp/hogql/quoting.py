@@ -41,9 +41,9 @@ def quote_identifier(name: str) -> str:
 def quote_value(value: object) -> str:
     """A literal for a value.
 
-    Text, booleans, numbers and None become constants, lists arrays, tuples tuples. A date becomes text such as
-    '2026-03-01', a datetime without time zone text in the project's time ('2026-03-01 10:00:00'), one with a
-    time zone a call of toDateTime in UTC.
+    Text, booleans, numbers and None become constants, lists arrays, tuples tuples. A date becomes text
+    ('2026-03-01'), a datetime without time zone text in the project's time ('2026-03-01 10:00:00'), one
+    with a time zone a call of toDateTime in UTC.
 
     Raises:
         TypeError: A value of another type.
@@ -77,7 +77,7 @@ def _float(value: float) -> str:
 
 
 def date_text(value: date) -> tuple[str, bool]:
-    """A date or datetime as ClickHouse writes it; the flag is true if it had a time zone, and then it is in UTC."""
+    """A date or datetime as ClickHouse writes it; the flag says that it is in UTC, having had a zone."""
     if not isinstance(value, datetime):
         return value.isoformat(), False
     if value.tzinfo is None:
