@@ -43,6 +43,14 @@ def _multi_if(given: Given) -> Sql:
     return _branches("multiIf", given.values, [*given.values[1:-1:2], given.values[-1]])
 
 
+@CALLS.add("_casewithexpression casewithexpression", 4, MANY)
+def _case(given: Given) -> Sql:
+    values = given.values
+    if len(values) % 2:
+        raise refuse("CASE needs an ELSE when it compares a value.", given.node)
+    return _branches("caseWithExpression", values, [*values[2:-1:2], values[-1]])
+
+
 def _branches(name: str, values: list[Sql], results: list[Sql]) -> Sql:
     text = f"{name}({', '.join(value.text for value in values)})"
     return Sql(text, _common(results), nullable=any(value.nullable for value in results))
@@ -95,6 +103,12 @@ _NAMES: dict[str, ast.CompareOp] = {
 }  # fmt: skip
 for _name, _op in _NAMES.items():
     _comparison(_name, _op)
+
+
+@CALLS.add("isdistinctfrom isnotdistinctfrom", 2, 2)
+def _is_distinct(given: Given) -> Sql:
+    op: ast.CompareOp = "!=" if given.node.name.lower() == "isdistinctfrom" else "=="
+    return given.compiler.compare(op, *given.values)
 
 
 @CALLS.add("and or", 1, MANY)
