@@ -51,7 +51,13 @@ def load(args: argparse.Namespace, **flags: object) -> Settings:
         raise SettingsError(
             ["--data belongs to --sandbox; the directory for the server's state is POSTHOG_MCP_DATA_DIR."]
         )
-    chosen = {"access": args.access, "areas": args.areas, "pinned_project_id": args.project, **flags}
+    chosen = {
+        "access": args.access,
+        "areas": args.areas,
+        "pinned_project_id": args.project,
+        "unattended_deletes": args.unattended_deletes,
+        **flags,
+    }
     return Settings.load(environment(), **chosen)
 
 

@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import anyio.to_thread
 
 from posthog_mcp.cli._start import LateSandbox, add_options, load, refuse
 from posthog_mcp.server import log
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from posthog_mcp.cli import Subparsers
     from posthog_mcp.server.dispatch import Answer
+    from posthog_mcp.tool import Question
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -36,6 +38,7 @@ def add_parser(subparsers: Subparsers) -> None:
         default="{}",
         help="a JSON object; - reads it from standard input",
     )
+    parser.add_argument("--yes", action="store_true", help="agree to what cannot be taken back")
     parser.add_argument("--json", action="store_true", help="print the answer as JSON")
     add_options(parser)
     parser.set_defaults(run=run)
@@ -53,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
         app = App(settings, late=LateSandbox(settings, args.data) if args.sandbox else None)
     except SettingsError as error:
         return refuse(error)
-    answer = anyio.run(_call, app, args.tool, arguments, args.json)
+    answer = anyio.run(_call, app, args, arguments)
     if answer.is_error:
         print(answer.text, file=sys.stderr)
         return 1
@@ -77,8 +80,23 @@ def _arguments(text: str) -> dict[str, Any]:
     return value  # pyright: ignore[reportUnknownVariableType] - JSON; the tool checks it
 
 
-async def _call(app: App, name: str, arguments: dict[str, Any], as_json: bool) -> Answer:
+async def _call(app: App, args: argparse.Namespace, arguments: dict[str, Any]) -> Answer:
+    ask = _agree if args.yes else _ask if sys.stdin.isatty() else None
     try:
-        return await app.dispatcher.call(name, arguments, caller="command line", as_json=as_json)
+        return await app.dispatcher.call(
+            args.tool, arguments, caller="command line", ask=ask, as_json=bool(args.json)
+        )
     finally:
         await app.close()
+
+
+async def _agree(question: Question) -> str:
+    return question.name
+
+
+async def _ask(question: Question) -> str | None:
+    print(question, file=sys.stderr)
+    try:
+        return await anyio.to_thread.run_sync(input, "> ", abandon_on_cancel=True)
+    except EOFError:
+        return None

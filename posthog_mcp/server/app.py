@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
 from mcp.server import CacheHint, Server
-from mcp.types import CallToolRequestParams, CallToolResult, ListToolsResult
+from mcp.types import CallToolRequestParams, CallToolResult, InputRequiredResult, ListToolsResult
 
 from posthog_mcp import __version__
 from posthog_mcp.api import PostHogClient
 from posthog_mcp.server.catalog import Catalogue
+from posthog_mcp.server.consent import Consent
 from posthog_mcp.server.dispatch import Dispatcher
 from posthog_mcp.server.results import definitions, result
 from posthog_mcp.tool import Services
@@ -93,17 +94,19 @@ class App:
             del context, params
             return listed
 
+        consent = Consent(self.settings)
+
         async def call_tool(
             context: ServerRequestContext[Any], params: CallToolRequestParams
-        ) -> CallToolResult:
-            return result(
-                await self.dispatcher.call(
-                    params.name,
-                    params.arguments or {},
-                    caller=_caller(context),
-                    report=context.session.report_progress,
-                ),
+        ) -> CallToolResult | InputRequiredResult:
+            answer = await self.dispatcher.call(
+                params.name,
+                params.arguments or {},
+                caller=_caller(context),
+                report=context.session.report_progress,
+                ask=consent.asker(context, params),
             )
+            return consent.required(answer.question, params) if answer.question else result(answer)
 
         return Server(
             "posthog",

@@ -16,19 +16,20 @@ from posthog_mcp.safety import audit, clean, fence
 from posthog_mcp.safety.redact import redact
 from posthog_mcp.server.arguments import check
 from posthog_mcp.server.log import places
-from posthog_mcp.tool import Context, ToolFailure
+from posthog_mcp.tool import AnswerPending, Context, ToolFailure
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from posthog_mcp.server.catalog import Catalogue
     from posthog_mcp.settings import Settings
-    from posthog_mcp.tool import Services
+    from posthog_mcp.tool import Question, Services, Tool
 
 _log = logging.getLogger(__name__)
 
 _LONGEST_ERROR = 4_000
 """Characters; Claude Code cuts errors at about 10,000."""
+_SECONDS_TO_THINK = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,8 @@ class Answer:
     text: str
     structured: dict[str, Any] | None = None
     is_error: bool = False
+    question: Question | None = None
+    """Set where the human must answer first: the same call, sent again, brings what they said."""
 
 
 class Dispatcher:
@@ -64,6 +67,7 @@ class Dispatcher:
         *,
         caller: str = "",
         report: Callable[[float, float | None, str], Awaitable[None]] | None = None,
+        ask: Callable[[Question], Awaitable[str | None]] | None = None,
         as_json: bool = False,
     ) -> Answer:
         """Run one tool. Never raises: whatever goes wrong becomes an answer that says what to do next.
@@ -73,6 +77,8 @@ class Dispatcher:
             arguments: As they were sent.
             caller: Name and version of the client.
             report: Takes progress: how far, of how much, words.
+            ask: Has the human type a name, and gives what they typed or None; raises AnswerPending where the
+                answer can only come later. Left out where nobody can be asked.
             as_json: Rows as an object rather than as a table of text.
         """
         started = time.monotonic()
@@ -85,11 +91,15 @@ class Dispatcher:
                 context = Context(await self._services(), caller)
                 if report is not None:
                     context.report = report
+                if ask is not None:
+                    context.ask = _without_haste(ask, deadline)
                 result = await tool.run(context, args)
                 rendered = render(result, as_json=as_json or getattr(args, "format", "") == "json")
                 answer, outcome = self._kept(rendered.text, rendered.structured), "ok"
             if deadline.cancelled_caught:
-                answer, outcome = self._error(self._too_slow(shown)), "error"
+                answer, outcome = self._error(self._too_slow(tool)), "error"
+        except AnswerPending as pending:
+            answer, outcome = Answer(str(pending), question=pending.question), "asked"
         except ToolFailure as failure:
             answer, outcome = self._error(str(failure)), "refused"
         except Exception as error:  # noqa: BLE001 - the last stop before the wire
@@ -138,11 +148,27 @@ class Dispatcher:
         words = self._error(" ".join(filter(None, (error.what, why, error.next_step)))).text
         return Answer(f"{words}\n{fence(self._error(error.said).text)}", is_error=True)
 
-    def _too_slow(self, name: str) -> str:
-        return (
-            f"{name} was stopped. It had not finished within {self._settings.call_seconds:g} seconds. "
-            "Ask for less: a shorter period, fewer rows, or a narrower filter."
-        )
+    def _too_slow(self, tool: Tool) -> str:
+        what = f"{tool.name} was stopped. It had not finished within {self._settings.call_seconds:g} seconds."
+        if tool.read_only:
+            return f"{what} Ask for less: a shorter period, fewer rows, or a narrower filter."
+        return f"{what} Look whether it happened before you call it again."
+
+
+def _without_haste(
+    ask: Callable[[Question], Awaitable[str | None]], deadline: anyio.CancelScope
+) -> Callable[[Question], Awaitable[str | None]]:
+    """`ask`, with the call's own time standing still while the human thinks."""
+
+    async def asking(question: Question) -> str | None:
+        left = deadline.deadline - anyio.current_time()
+        deadline.deadline = anyio.current_time() + _SECONDS_TO_THINK
+        try:
+            return await ask(question)
+        finally:
+            deadline.deadline = anyio.current_time() + left
+
+    return asking
 
 
 def _innermost(error: Exception) -> Exception:

@@ -15,12 +15,14 @@ this one record::
 
 from posthog_mcp.settings import AREAS, Access
 from posthog_mcp.tool.arguments import Input, JsonArray, JsonObject, JsonValue, ProjectInput, ValueText
+from posthog_mcp.tool.consent import AnswerPending, Question
 from posthog_mcp.tool.context import Context, Project, Services, ToolFailure
 from posthog_mcp.tool.record import Key, Tool, tool
 
 __all__ = [
     "AREAS",
     "Access",
+    "AnswerPending",
     "Context",
     "Input",
     "JsonArray",
@@ -29,6 +31,7 @@ __all__ = [
     "Key",
     "Project",
     "ProjectInput",
+    "Question",
     "Services",
     "Tool",
     "ToolFailure",

@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from posthog_mcp.api.errors import MissingScope, PostHogError
+from posthog_mcp.safety import clean
+from posthog_mcp.tool.consent import Question
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -66,6 +68,15 @@ async def _no_progress(done: float, total: float | None, message: str) -> None:
     del done, total, message
 
 
+async def _cannot_ask(question: Question) -> str | None:
+    raise ToolFailure(
+        "Nothing was done.",
+        f"A person must agree first, and this client cannot ask one: {question.act}",
+        "Have a person do it in PostHog, or in a terminal with `posthog-mcp call`. A server started with "
+        "POSTHOG_MCP_UNATTENDED_DELETES=true does not ask.",
+    )
+
+
 @dataclass(slots=True)
 class Context:
     """What one call is handed.
@@ -74,12 +85,14 @@ class Context:
         services: Shared by all calls.
         caller: Name and version of the client that calls, as it says itself; for records, never for trust.
         report: Where progress goes.
+        ask: Has the human type a name; gives what they typed, or None where they would not.
         clock: The time now, with its zone.
     """
 
     services: Services
     caller: str = ""
     report: Callable[[float, float | None, str], Awaitable[None]] = _no_progress
+    ask: Callable[[Question], Awaitable[str | None]] = _cannot_ask
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     @property
@@ -166,6 +179,32 @@ class Context:
     def link(self, project: Project, path: str) -> str:
         """The page of PostHog's app that shows an object, such as `feature_flags/12`."""
         return f"{self.api.hosts.private}/project/{project.id}/{path}"
+
+    async def consent(self, act: str, name: str) -> None:
+        """Go on only if the human agrees: for what cannot be taken back, or reaches end users unseen.
+
+        Ask after everything else is checked and before anything is changed: in the newer protocol the call
+        starts again with the human's answer.
+
+        Args:
+            act: What will happen, in one sentence that names the object.
+            name: The object's name, which they must type.
+
+        Raises:
+            ToolFailure: They did not agree, or nobody can be asked.
+        """
+        try:
+            typed = await self.ask(Question(clean(act), clean(name)))
+        except ToolFailure:
+            if self.settings.unattended_deletes:
+                return
+            raise
+        if typed is None or typed.strip() != clean(name).strip():
+            raise ToolFailure(
+                "Nothing was done.",
+                "The person did not agree." if typed is None else "The person typed another name.",
+                "Ask them what they want before you call it again.",
+            )
 
     def now(self) -> datetime:
         """The time now, in UTC."""

@@ -62,7 +62,8 @@ async def send(ctx: Context, args: Nothing) -> Text:
 @tool(area="flags", access=Access.FULL, title="Destroy", destructive=True)
 async def destroy(ctx: Context, args: Nothing) -> Text:
     """Do as if something were deleted."""
-    del ctx, args
+    del args
+    await ctx.consent("Delete the flag sh\u200bop.", "sh\u200bop")
     return Text("gone")
 
 
