@@ -146,6 +146,7 @@ async def test_what_no_text_can_hold_is_replaced(sandbox: Sandbox):
     clean = "a\ufffdb\ufffdc"
     assert (row["event"], row["distinct_id"]) == (clean, clean)
     assert json.loads(row["properties"]) == {clean: clean, "n": None, "x": [{"\ufffd": "\\u0000"}]}
+    assert sandbox.ingest.people.person_of(odd) is sandbox.ingest.people.person_of(clean) is not None
 
 
 async def test_text_of_any_kind_comes_back_as_it_was(sandbox: Sandbox):
@@ -164,10 +165,9 @@ async def test_what_is_never_stored_is_removed(sandbox: Sandbox):
 
 async def test_elements_move_to_their_column(sandbox: Sandbox):
     elements = [{"tag_name": "a", "attr__href": "/x", "nth_child": 1, "nth_of_type": 2, "$el_text": "Go"}]
+    both = {"$elements_chain": 'b:nth-child="1"', "$elements": [{}]}
     await take(sandbox, RawEvent("$autocapture", "a", {"$elements": elements}))
-    await take(
-        sandbox, RawEvent("$autocapture", "b", {"$elements_chain": 'b:nth-child="1"', "$elements": [{}]})
-    )
+    await take(sandbox, RawEvent("$autocapture", "b", both))
     assert await rows(sandbox, "elements_chain, properties") == [
         {
             "elements_chain": 'a:attr__href="/x"href="/x"nth-child="1"nth-of-type="2"text="Go"',
@@ -179,7 +179,8 @@ async def test_elements_move_to_their_column(sandbox: Sandbox):
 
 def test_a_chain_is_written_as_posthog_writes_it():
     button = {
-        "tag_name": "button", "attr__class": "primary buy", "attr__id": "go", "nth_child": 2, "nth_of_type": 1,
+        "tag_name": "button", "attr__class": "primary buy", "attr__id": "go",
+        "nth_child": 2, "nth_of_type": 1,
         "$el_text": 'Buy "now"',
     }  # fmt: skip
     chain = elements_chain([button, {"tag_name": "div", "nth_child": 1, "nth_of_type": 1}])

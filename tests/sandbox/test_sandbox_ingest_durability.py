@@ -1,0 +1,226 @@
+"""What was acknowledged stays, what was not can be sent again: through crashes of sandbox and engine."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from recording_engine import RecordingEngine, stopped
+
+from posthog_mcp.sandbox.engine import EngineError
+from posthog_mcp.sandbox.ingest import EngineDown, Ingest, IngestClosed, RawEvent
+from posthog_mcp.sandbox.project import Project
+from posthog_mcp.sandbox.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from posthog_mcp.sandbox.sandbox import Sandbox
+
+STORES: list[Store] = []
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def opened(path: Path, engine: RecordingEngine) -> Ingest:
+    """Ingestion on that file as a new process would open it."""
+    STORES.append(Store(path / "s.sqlite"))
+    return Ingest(STORES[-1], engine, Project(), lambda: NOW)  # pyright: ignore[reportArgumentType]
+
+
+@pytest.fixture(autouse=True)
+def closed_stores() -> Iterator[None]:
+    yield
+    while STORES:
+        STORES.pop().close()
+
+
+def batch(*properties: dict[str, Any], start: int = 0) -> list[RawEvent]:
+    return [
+        RawEvent("seen", "ann", one, f"0197f000-0000-7000-8000-{start + number:012d}")
+        for number, one in enumerate(properties)
+    ]
+
+
+def person_properties(engine: RecordingEngine) -> list[str]:
+    rows = sorted(engine.rows("events"), key=lambda row: row["uuid"])
+    return [row["person_properties"] for row in rows]
+
+
+async def test_it_answers_after_the_engine_took_the_rows(tmp_path: Path):
+    engine = RecordingEngine()
+    ingest = opened(tmp_path, engine)
+    await ingest.accept(batch({}))
+    assert [table for table, _ in engine.inserts] == ["person_distinct_ids", "persons", "events"]
+    assert (tmp_path / "s.journal.ingest").stat().st_size == 0
+
+
+async def test_an_engine_that_starts_again_is_not_noticed(tmp_path: Path):
+    engine = RecordingEngine()
+    engine.failures = [stopped()]
+    await opened(tmp_path, engine).accept(batch({}))
+    assert len(engine.rows("events")) == 1
+
+
+async def test_events_an_engine_refuses_are_kept_and_delivered_later_once(tmp_path: Path):
+    engine = RecordingEngine()
+    ingest = opened(tmp_path, engine)
+    engine.failures = [EngineError(243, "NOT_ENOUGH_SPACE", "The disk is full.")]
+    events = batch({"$set": {"a": 1}})
+    with pytest.raises(EngineDown):
+        await ingest.accept(events)
+    assert engine.rows("events") == []
+    await ingest.accept(events)
+    assert len(engine.rows("events")) == len(engine.rows("persons")) == 1
+    assert (tmp_path / "s.journal.ingest").stat().st_size == 0
+
+
+async def test_a_retry_is_not_answered_before_the_engine_has_the_first_try(tmp_path: Path):
+    engine = RecordingEngine()
+    ingest = opened(tmp_path, engine)
+    engine.failures = [EngineError(243, "NOT_ENOUGH_SPACE", "The disk is full.") for _ in range(2)]
+    for _ in range(2):
+        with pytest.raises(EngineDown):
+            await ingest.accept(batch({}))
+
+
+async def test_what_a_killed_process_owed_the_engine_arrives_at_the_next_start(tmp_path: Path):
+    lost = RecordingEngine()
+    lost.failures = [stopped(), stopped()]
+    events = batch({"$set": {"plan": "free"}}, {}, {"$set": {"plan": "pro"}})
+    with pytest.raises(EngineDown):  # committed, but nothing reached the engine: the process dies here
+        await opened(tmp_path, lost).accept(events)
+    engine = RecordingEngine()
+    ingest = opened(tmp_path, engine)
+    assert await ingest.start() == []
+    first = person_properties(engine)
+    await ingest.accept(events)  # the client saw no answer and sends it again
+    assert person_properties(engine) == first
+    assert ["free" in one for one in first] == [True, True, False]
+    assert [row["id"] for row in engine.rows("persons")] == [ingest.people.person_of("ann").uuid]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("cut", [1, 40, 10_000])
+async def test_a_commit_that_did_not_happen_leaves_nothing_behind(tmp_path: Path, cut: int):
+    engine = RecordingEngine()
+    ingest = opened(tmp_path, engine)
+    await ingest.accept(batch({"n": 1}))
+    # The process died after writing the journal, whole or in part, and before SQLite's commit.
+    line = b'[2, [["events", 10]]]\n{"not": 1}' * 50
+    (tmp_path / "s.journal.ingest").write_bytes(line[:cut])
+    again = opened(tmp_path, engine)
+    before = list(engine.inserts)
+    assert await again.start() == []
+    assert engine.inserts == before
+    await again.accept(batch({"n": 2}, start=1))
+    assert len(engine.rows("events")) == 2
+
+
+async def test_known_uuids_outlive_the_process(tmp_path: Path):
+    events = batch({"$set": {"plan": "free"}})
+    await opened(tmp_path, RecordingEngine()).accept(events)
+    again = opened(tmp_path, RecordingEngine())
+    await again.accept([RawEvent("$set", "ann", {"$set": {"plan": "pro"}})])
+    await again.accept(events)
+    person = again.people.person_of("ann")
+    assert person is not None
+    assert person.properties["plan"] == "pro"
+
+
+async def test_one_event_that_fails_takes_no_other_with_it(tmp_path: Path):
+    engine = RecordingEngine()
+    ingest = opened(tmp_path, engine)
+    bad = RawEvent("seen", "bob", {"no JSON": object()})
+    done = await asyncio.gather(
+        ingest.accept(batch({})),
+        ingest.accept([bad]),
+        ingest.accept(batch({}, start=5)),
+        return_exceptions=True,
+    )
+    assert [type(each) for each in done] == [type(None), TypeError, type(None)]
+    assert len(engine.rows("events")) == 2
+    assert ingest.people.person_of("bob") is None
+
+
+async def test_a_store_that_fails_loses_nothing_but_the_request(tmp_path: Path):
+    engine = RecordingEngine()
+    ingest = opened(tmp_path, engine)
+    await ingest.accept(batch({"$set": {"a": 1}}))
+    other = sqlite3.connect(tmp_path / "s.sqlite", isolation_level=None)
+    other.execute("PRAGMA busy_timeout = 0")
+    ingest._store.db.execute("PRAGMA busy_timeout = 0")
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(sqlite3.OperationalError):
+        await ingest.accept(batch({"$set": {"a": 2}}, start=1))
+    other.execute("ROLLBACK")
+    other.close()
+    person = ingest.people.person_of("ann")
+    assert person is not None
+    assert person.properties["a"] == 1
+    await ingest.accept(batch({"$set": {"a": 2}}, start=1))
+    assert ingest.people.person_of("ann").properties["a"] == 2  # type: ignore[union-attr]
+    assert len(engine.rows("events")) == 2
+
+
+async def test_closing_finishes_what_was_taken_and_takes_no_more(tmp_path: Path):
+    engine = RecordingEngine()
+    ingest = opened(tmp_path, engine)
+    waiting = asyncio.create_task(ingest.accept(batch({})))
+    await asyncio.sleep(0)
+    await ingest.close()
+    await waiting
+    assert len(engine.rows("events")) == 1
+    with pytest.raises(IngestClosed):
+        await ingest.accept(batch({}))
+
+
+async def test_whoever_stops_waiting_does_not_stop_the_others(tmp_path: Path):
+    engine = RecordingEngine()
+    ingest = opened(tmp_path, engine)
+    given_up = asyncio.create_task(ingest.accept(batch({})))
+    await asyncio.sleep(0)
+    given_up.cancel()
+    await ingest.accept(batch({}, start=1))
+    assert len(engine.rows("events")) == 2
+
+
+async def test_the_mirror_is_written_anew_where_it_differs(tmp_path: Path):
+    engine = RecordingEngine()
+    ingest = opened(tmp_path, engine)
+    groups = {"$group_type": "company", "$group_key": "acme", "$group_set": {"a": 1}}
+    await ingest.accept(
+        [
+            RawEvent("seen", "ann", {"$set": {"name": "Änn"}}),
+            RawEvent("seen", "anon"),
+            RawEvent("$identify", "ann", {"$anon_distinct_id": "anon"}),
+            RawEvent("$groupidentify", "acme", groups),
+        ]
+    )
+    await ingest.delete_person(ingest.people.person_of("acme"))  # type: ignore[arg-type]
+    assert await ingest.start() == []
+    empty = RecordingEngine()
+    again = opened(tmp_path, empty)
+    tables = ["persons", "person_distinct_ids", "person_distinct_id_overrides", "groups"]
+    assert await again.start() == tables
+    for table in tables:
+        assert sorted(map(str, empty.rows(table))) == sorted(map(str, engine.rows(table)))
+    assert await again.start() == []
+
+
+async def test_the_journal_is_readable_by_its_owner_alone(tmp_path: Path):
+    opened(tmp_path, RecordingEngine())
+    assert os.stat(tmp_path / "s.journal.ingest").st_mode & 0o777 == 0o600  # noqa: PTH116 - a path of the test
+
+
+async def test_the_real_engine_gets_back_what_its_mirror_lost(sandbox: Sandbox):
+    await sandbox.ingest.accept(
+        [RawEvent("seen", "ann"), RawEvent("seen", "bob"), RawEvent("$create_alias", "ann", {"alias": "bob"})]
+    )
+    await sandbox.engine.execute("TRUNCATE TABLE ph.persons")
+    assert await sandbox.ingest.start() == ["persons"]
+    found = await sandbox.engine.query("SELECT id FROM ph.persons FINAL WHERE NOT is_deleted")
+    assert found.rows == [[sandbox.ingest.people.person_of("bob").uuid]]  # type: ignore[union-attr]
