@@ -27,6 +27,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--project", metavar="ID", help="the only project; tools then take no project_id")
     parser.add_argument(
+        "--unattended-deletes",
+        action="store_const",
+        const=True,
+        help="do what cannot be taken back unasked where the client cannot ask a person",
+    )
+    parser.add_argument(
         "--sandbox", action="store_true", help="use an embedded PostHog instead of an account"
     )
     parser.add_argument(
