@@ -73,7 +73,7 @@ async def rows(api: AsyncClient, sql: str, **more: Any):
 async def finished(api: AsyncClient, query_id: str):
     """The last answer to polling, which ends when the query does."""
     async with asyncio.timeout(20):
-        while (reply := await api.get(f"{QUERY}{query_id}/")).status_code == 202:
+        while (reply := await api.get(f"{QUERY}{query_id}/")).status_code == 202:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     return reply
 
@@ -81,7 +81,8 @@ async def finished(api: AsyncClient, query_id: str):
 async def running(sandbox: Sandbox, query_id: str) -> None:
     """Wait until the engine works on the query."""
     async with asyncio.timeout(10):
-        while not await _works_on(sandbox, query_id):  # noqa: ASYNC110 - another process has no event to wait for
+        # Another process works on it: there is no event to wait for.
+        while not await _works_on(sandbox, query_id):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
 
@@ -301,6 +302,7 @@ async def test_a_fourth_query_waits_and_is_refused_without_a_time(sandbox: Sandb
     reply = await ask(api, "select 1")
     assert reply.status_code == 429
     assert "retry-after" not in reply.headers
+    assert (await api.get("/api/projects/1/persons/values/?key=plan")).json() == []
     assert reply.json()["code"] == "throttled"
     assert reply.json()["detail"].startswith(
         "Exceeded maximum concurrency limit: 3 for key: api:query:per-team:1 and task: "

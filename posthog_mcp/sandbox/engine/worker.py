@@ -19,7 +19,8 @@ from typing import IO, Any, BinaryIO, Final
 from posthog_mcp.sandbox.engine import database, errors, frames
 from posthog_mcp.sandbox.engine.errors import EngineError, EngineMissing
 
-READERS: Final = 3
+#: One more than the queries a project may run at once, so that no list waits until they have ended.
+READERS: Final = 4
 #: A worker whose parent was killed needs a moment to let go of the directory that the next one wants.
 LOCK_SECONDS: Final = 3.0
 END_SECONDS: Final = 2.0
