@@ -61,7 +61,7 @@ def _filter(one: Filter, owner: str, table: str) -> ast.Expr:
     if kind == "cohort":
         return _cohort(one, owner, table)
     if kind == "hogql":
-        return _hogql(one)
+        return hogql_expression(str(one.get("key") or ""))
     if kind == "element":
         return _element(one, owner)
     key = one.get("key")
@@ -104,11 +104,16 @@ def _cohort(one: Filter, owner: str, table: str) -> ast.Expr:
     return compare("not in cohort" if negative else "in cohort", person, ast.Constant(value=value))
 
 
-def _hogql(one: Filter) -> ast.Expr:
+def hogql_expression(text: str) -> ast.Expr:
+    """The tree of an expression that came by itself.
+
+    Raises:
+        CompileError: it does not parse. Positions are not those of a query, so the text is quoted instead.
+    """
     try:
-        return parse_expr(str(one.get("key") or ""))
+        return parse_expr(text)
     except HogQLSyntaxError as error:
-        raise CompileError(error.message, error.start, error.end) from error
+        raise CompileError(f"{error.message} (in {text!r})") from error
 
 
 def _element(one: Filter, owner: str) -> ast.Expr:

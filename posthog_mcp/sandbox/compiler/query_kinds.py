@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
-from posthog_mcp.hogql import HogQLSyntaxError, ast, children, parse, parse_expr
+from posthog_mcp.hogql import HogQLSyntaxError, ast, children, parse
 from posthog_mcp.sandbox.compiler import functions
 from posthog_mcp.sandbox.compiler.actions import action_condition, find_action
 from posthog_mcp.sandbox.compiler.dates import parse_date
 from posthog_mcp.sandbox.compiler.errors import CompileError
-from posthog_mcp.sandbox.compiler.filters import property_filters
+from posthog_mcp.sandbox.compiler.filters import hogql_expression, property_filters
 from posthog_mcp.sandbox.compiler.limits import DEFAULT_LIMIT
 from posthog_mcp.sandbox.compiler.trees import all_of, any_of, call, compare, field, property_of, select
 
@@ -50,7 +50,7 @@ def events_query(body: Body, world: World) -> ast.SelectQuery:
     where: list[ast.Expr] = []
     having: list[ast.Expr] = []
     for text in _texts(body, "where"):
-        condition = _expression(text)
+        condition = hogql_expression(text)
         (having if _aggregates(condition) else where).append(condition)
     where += _event_conditions(body, world)
     grouped = any(_aggregates(column) for column in columns)
@@ -97,7 +97,7 @@ def _event_column(text: str, world: World) -> ast.Expr:
     bare = text.split("--", maxsplit=1)[0].strip()
     if bare == "*":
         return ast.Tuple(exprs=[_event_field(name, world) for name in EVENT_FIELDS])
-    return field("distinct_id") if bare in ("person", "person_display_name") else _expression(text)
+    return field("distinct_id") if bare in ("person", "person_display_name") else hogql_expression(text)
 
 
 def _event_field(name: str, world: World) -> ast.Expr:
@@ -108,7 +108,7 @@ def _actor_column(text: str) -> ast.Expr:
     return (
         field("id")
         if text in ("person", "actor", "person.$delete", "actor_id", "person_id")
-        else _expression(text)
+        else hogql_expression(text)
     )
 
 
@@ -197,13 +197,6 @@ def _parsed(text: str) -> ast.Query:
         return parse(text)
     except HogQLSyntaxError as error:
         raise CompileError(error.message) from error
-
-
-def _expression(text: str) -> ast.Expr:
-    try:
-        return parse_expr(text)
-    except HogQLSyntaxError as error:
-        raise CompileError(f"{error.message} (in {text!r})", error.start, error.end) from error
 
 
 def _unaliased(expr: ast.Expr) -> ast.Expr:
