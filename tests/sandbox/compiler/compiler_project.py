@@ -28,9 +28,17 @@ TYPES = {
 }
 
 ORDER = {
-    "total": 42.5, "plan": "pro", "paid": True, "ordered_at": "2026-03-01 10:00:00", "tags": ["a", "b"],
-    "quantity": "7", "empty": "", "nothing": None, "nested": {"deep": {"x": "y"}}, "odd 'name`": "q",
-}  # fmt: skip
+    "total": 42.5,
+    "plan": "pro",
+    "paid": True,
+    "ordered_at": "2026-03-01 10:00:00",
+    "tags": ["a", "b"],
+    "quantity": "7",
+    "empty": "",
+    "nothing": None,
+    "nested": {"deep": {"x": "y"}},
+    "odd 'name`": "q",
+}
 CHAIN = (
     'button.big.buy:attr_id="go"href="/pay"nth-child="2"nth-of-type="1"text="Buy now";'
     'div.card:nth-child="1"nth-of-type="1"'
@@ -47,39 +55,92 @@ def _event(
 ) -> dict[str, Any]:
     person, person_properties = _PEOPLE[who]
     return {
-        "uuid": f"00000000-0000-4000-9000-{number:012d}", "event": name, "distinct_id": who,
-        "timestamp": f"2026-03-{moment}", "properties": json.dumps(properties), "person_id": person,
-        "person_properties": json.dumps(person_properties), "person_created_at": "2026-03-01 00:00:00.000000",
-        "person_mode": "full" if person_properties else "propertyless", "elements_chain": "",
-        "$window_id": "", "created_at": f"2026-03-{moment}", "inserted_at": f"2026-03-{moment}", **more,
-    }  # fmt: skip
+        "uuid": f"00000000-0000-4000-9000-{number:012d}",
+        "event": name,
+        "distinct_id": who,
+        "timestamp": f"2026-03-{moment}",
+        "properties": json.dumps(properties),
+        "person_id": person,
+        "person_properties": json.dumps(person_properties),
+        "person_created_at": "2026-03-01 00:00:00.000000",
+        "person_mode": "full" if person_properties else "propertyless",
+        "elements_chain": "",
+        "$window_id": "",
+        "created_at": f"2026-03-{moment}",
+        "inserted_at": f"2026-03-{moment}",
+        **more,
+    }
 
 
 EVENTS = [
-    _event(1, "$pageview", "ann", "10 10:00:01.000000",
-           {"$browser": "Chrome", "$current_url": "https://shop.test/a?x=1", "utm_source": "google", "utm_medium": "cpc"},
-           **{"$session_id": S1, "$group_0": "acme"}),
-    _event(2, "$pageview", "ann", "10 10:00:05.000000",
-           {"$browser": "Chrome", "$current_url": "https://shop.test/b"}, **{"$session_id": S1}),
-    _event(3, "order placed", "ann", "10 10:00:00.500000", {**ORDER, "$current_url": "https://shop.test/early"},
-           **{"$session_id": S1, "$group_0": "acme"}),
-    _event(4, "$pageview", "bob", "11 08:00:00.000000",
-           {"$browser": "Firefox", "$current_url": "https://shop.test/a"}, **{"$session_id": S2}),
-    _event(5, "order placed", "bob", "11 08:00:04.000000", {"total": 10, "plan": "free", "paid": False},
-           **{"$session_id": S2}),
+    _event(
+        1,
+        "$pageview",
+        "ann",
+        "10 10:00:01.000000",
+        {
+            "$browser": "Chrome",
+            "$current_url": "https://shop.test/a?x=1",
+            "utm_source": "google",
+            "utm_medium": "cpc",
+        },
+        **{"$session_id": S1, "$group_0": "acme"},
+    ),
+    _event(
+        2,
+        "$pageview",
+        "ann",
+        "10 10:00:05.000000",
+        {"$browser": "Chrome", "$current_url": "https://shop.test/b"},
+        **{"$session_id": S1},
+    ),
+    _event(
+        3,
+        "order placed",
+        "ann",
+        "10 10:00:00.500000",
+        {**ORDER, "$current_url": "https://shop.test/early"},
+        **{"$session_id": S1, "$group_0": "acme"},
+    ),
+    _event(
+        4,
+        "$pageview",
+        "bob",
+        "11 08:00:00.000000",
+        {"$browser": "Firefox", "$current_url": "https://shop.test/a"},
+        **{"$session_id": S2},
+    ),
+    _event(
+        5,
+        "order placed",
+        "bob",
+        "11 08:00:04.000000",
+        {"total": 10, "plan": "free", "paid": False},
+        **{"$session_id": S2},
+    ),
     _event(6, "seen", "anon-1", "11 09:00:00.000000", {}, **{"$session_id": NOT_V7}),
     _event(7, "$autocapture", "ann", "11 11:00:00.000000", {"$event_type": "click"}, elements_chain=CHAIN),
-    _event(8, "survey sent", "ann", "11 11:30:00.000000",
-           {"$survey_id": "s1", "$survey_response": "good", "$survey_response_q1": "great"}),
-]  # fmt: skip
+    _event(
+        8,
+        "survey sent",
+        "ann",
+        "11 11:30:00.000000",
+        {"$survey_id": "s1", "$survey_response": "good", "$survey_response_q1": "great"},
+    ),
+]
 
 
 def _person(who: str, **changes: object) -> dict[str, Any]:
     person, properties = _PEOPLE[who]
     return {
-        "id": person, "created_at": "2026-03-01 00:00:00.000000", "properties": json.dumps({**properties, **changes}),
-        "is_identified": True, "version": 1, "is_deleted": 0, "last_seen_at": None,
-    }  # fmt: skip
+        "id": person,
+        "created_at": "2026-03-01 00:00:00.000000",
+        "properties": json.dumps({**properties, **changes}),
+        "is_identified": True,
+        "version": 1,
+        "is_deleted": 0,
+        "last_seen_at": None,
+    }
 
 
 TABLES: dict[str, list[dict[str, Any]]] = {
@@ -94,8 +155,14 @@ TABLES: dict[str, list[dict[str, Any]]] = {
     ],
     "person_distinct_id_overrides": [{"distinct_id": "anon-1", "person_id": ANN, "version": 1}],
     "groups": [
-        {"index": 0, "key": "acme", "created_at": "2026-03-01 00:00:00.000000",
-         "updated_at": "2026-03-02 00:00:00.000000", "properties": '{"tier":"big"}', "version": 1},
+        {
+            "index": 0,
+            "key": "acme",
+            "created_at": "2026-03-01 00:00:00.000000",
+            "updated_at": "2026-03-02 00:00:00.000000",
+            "properties": '{"tier":"big"}',
+            "version": 1,
+        },
     ],
     # Bob was a member at the calculation before the last.
     "cohort_people": [
@@ -103,7 +170,7 @@ TABLES: dict[str, list[dict[str, Any]]] = {
         {"cohort_id": 5, "person_id": ANN, "version": 2},
         {"cohort_id": 6, "person_id": BOB, "version": 0},
     ],
-}  # fmt: skip
+}
 
 WORLD = World(
     now=NOW,
@@ -111,11 +178,18 @@ WORLD = World(
     group_types={0: "company"},
     cohorts={5: Cohort(5, "Pro users", version=2), 6: Cohort(6, "VIP", is_static=True)},
     actions={
-        3: Action(3, "Buy", [{"event": "order placed"}, {"event": "$autocapture", "selector": "div.card > button.buy", "text": "Buy now"}]),
+        3: Action(
+            3,
+            "Buy",
+            [
+                {"event": "order placed"},
+                {"event": "$autocapture", "selector": "div.card > button.buy", "text": "Buy now"},
+            ],
+        ),
         4: Action(4, "Landing", [{"event": "$pageview", "url": "/a", "url_matching": "contains"}]),
     },
     test_account_filters=[{"type": "person", "key": "email", "value": "bob", "operator": "not_icontains"}],
-)  # fmt: skip
+)
 
 
 @dataclass

@@ -80,7 +80,8 @@ async def test_aliases_serve_in_every_clause(ask: Ask):
 
 async def test_an_alias_hides_the_column_of_its_name(ask: Ask):
     answer = await ask(
-        "select toDate(timestamp) as timestamp, count() from events where timestamp = '2026-03-10' group by timestamp"
+        "select toDate(timestamp) as timestamp, count() from events"
+        " where timestamp = '2026-03-10' group by timestamp"
     )
     assert answer.rows == [["2026-03-10", 3]]
 
@@ -94,7 +95,10 @@ async def test_columns_of_a_subquery_are_found_by_alias_last_name_or_text(ask: A
 
 
 async def test_properties_can_be_read_out_of_a_subquery(ask: Ask):
-    query = "select properties.total, p.plan from (select properties, properties as p, event from events) where event = 'order placed' order by 1"
+    query = (
+        "select properties.total, p.plan from (select properties, properties as p, event"
+        " from events) where event = 'order placed' order by 1"
+    )
     assert (await ask(query)).rows == [[10, "free"], [42.5, "pro"]]
 
 
@@ -104,7 +108,10 @@ async def test_tables_join_on_conditions_and_on_columns(ask: Ask):
         " where e.event in ('seen', 'order placed') order by e.timestamp"
     )
     assert answer.rows == [["order placed", "pro"], ["order placed", "team"], ["seen", None]]
-    using = "select number, a.number, b.number from numbers(3) a join numbers(1, 5) b using (number) order by number"
+    using = (
+        "select number, a.number, b.number"
+        " from numbers(3) a join numbers(1, 5) b using (number) order by number"
+    )
     assert (await ask(using)).rows == [[1, 1, 1], [2, 2, 2]]
 
 
@@ -127,7 +134,8 @@ async def test_array_join_unfolds_arrays(ask: Ask):
 
 async def test_windows_look_at_neighbouring_rows(ask: Ask):
     answer = await ask(
-        "select number, row_number() over (order by number desc) r, lag(number) over w, lead(number, 1, 99) over w,"
+        "select number, row_number() over (order by number desc) r, lag(number) over w,"
+        " lead(number, 1, 99) over w,"
         " sum(number) over (order by number rows between 1 preceding and current row)"
         " from numbers(3) window w as (order by number) order by number"
     )
@@ -135,7 +143,10 @@ async def test_windows_look_at_neighbouring_rows(ask: Ask):
 
 
 async def test_qualify_filters_by_a_window(ask: Ask):
-    query = "select distinct_id, event from events qualify row_number() over (partition by distinct_id order by timestamp desc) = 1 order by 1"
+    query = (
+        "select distinct_id, event from events qualify row_number() over (partition by"
+        " distinct_id order by timestamp desc) = 1 order by 1"
+    )
     assert (await ask(query)).rows == [["ann", "survey sent"], ["anon-1", "seen"], ["bob", "order placed"]]
 
 
@@ -178,15 +189,20 @@ async def test_distinct_counts_exactly(ask: Ask):
 
 async def test_aggregates_take_combinators_and_parameters(ask: Ask):
     answer = await ask(
-        "select countIf(event = 'seen'), sumIf(properties.total, distinct_id = 'ann'), quantile(0.5)(number_),"
-        " topK(1)(event), groupArray(2)(event), uniqIf(distinct_id, event = '$pageview'), argMax(event, timestamp)"
+        "select countIf(event = 'seen'), sumIf(properties.total, distinct_id = 'ann'),"
+        " quantile(0.5)(number_),"
+        " topK(1)(event), groupArray(2)(event), uniqIf(distinct_id, event = '$pageview'),"
+        " argMax(event, timestamp)"
         " from (select *, 1 as number_ from events order by timestamp)"
     )
     assert answer.rows == [[1, 42.5, 1, ["$pageview"], ["order placed", "$pageview"], 2, "survey sent"]]
 
 
 async def test_states_of_aggregations_are_merged_in_an_outer_query(ask: Ask):
-    query = "select uniqMerge(s) from (select distinct_id, uniqState(event) as s from events group by distinct_id)"
+    query = (
+        "select uniqMerge(s) from (select distinct_id, uniqState(event) as s from events"
+        " group by distinct_id)"
+    )
     assert (await ask(query)).value == 5
 
 

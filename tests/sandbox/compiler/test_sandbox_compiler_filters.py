@@ -66,19 +66,31 @@ def event(key: str, operator: str, value: Any = None, **more: Any) -> dict[str, 
         (event("quantity", "semver_eq", "v7"), ["ann"]),
         ({"type": "person", "key": "plan", "operator": "exact", "value": "pro"}, ["ann"]),
         ({"type": "person", "key": "seats", "operator": "gt", "value": 5}, ["ann"]),
-        ({"type": "group", "key": "tier", "operator": "exact", "value": "big", "group_type_index": 0}, ["ann"]),
+        (
+            {"type": "group", "key": "tier", "operator": "exact", "value": "big", "group_type_index": 0},
+            ["ann"],
+        ),
         ({"type": "session", "key": "$session_duration", "operator": "gt", "value": 4}, ["ann"]),
         ({"type": "cohort", "key": "id", "value": 5}, ["ann"]),
         ({"type": "cohort", "key": "id", "value": 5, "operator": "not_in"}, ["bob"]),
         ({"type": "hogql", "key": "properties.total > 10 and person.properties.plan = 'pro'"}, ["ann"]),
         ({"type": "event_metadata", "key": "distinct_id", "operator": "exact", "value": "bob"}, ["bob"]),
-        ({"type": "OR", "values": [event("plan", "exact", "pro"), {"type": "AND", "values": [event("plan", "exact", "free")]}]}, ["ann", "bob"]),
+        (
+            {
+                "type": "OR",
+                "values": [
+                    event("plan", "exact", "pro"),
+                    {"type": "AND", "values": [event("plan", "exact", "free")]},
+                ],
+            },
+            ["ann", "bob"],
+        ),
         ({"type": "AND", "values": []}, ["ann", "bob"]),
         ([event("plan", "exact", "pro"), event("total", "lt", 1)], []),
         ([], ["ann", "bob"]),
         (None, ["ann", "bob"]),
     ],
-)  # fmt: skip
+)
 async def test_property_filters_choose_rows(ask: Ask, one: Any, who: list[str]):
     properties = one if isinstance(one, list) or one is None else [one]
     query = fill_filters(parse(ORDERS), {"properties": properties}, WORLD)
@@ -169,15 +181,27 @@ def test_other_placeholders_are_left_to_the_values():
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("-7d", "2026-03-04T10:20:30"), ("7d", "2026-03-04T10:20:30"), ("dStart", "2026-03-11T00:00:00"),
-        ("-1dEnd", "2026-03-10T23:59:59.999999"), ("-1mStart", "2026-02-01T10:20:30"), ("-1mEnd", "2026-02-28T10:20:30"),
-        ("yStart", "2026-01-01T10:20:30"), ("-1q", "2025-12-10T10:20:30"), ("-1y", "2025-03-11T10:20:30"),
-        ("-48h", "2026-03-09T10:20:30"), ("hStart", "2026-03-11T10:00:00"), ("-90M", "2026-03-11T08:50:30"),
-        ("-30s", "2026-03-11T10:20:00"), ("-2w", "2026-02-25T10:20:30"), ("2026-3-1", "2026-03-01T00:00:00"),
-        ("2026-03-01T9:05", "2026-03-01T09:05:00"), ("2026-03-01T10:00:00Z", "2026-03-01T10:00:00"),
-        ("-7D", "2026-03-11T10:20:30"), ("soon?", "2026-03-11T10:20:30"),
+        ("-7d", "2026-03-04T10:20:30"),
+        ("7d", "2026-03-04T10:20:30"),
+        ("dStart", "2026-03-11T00:00:00"),
+        ("-1dEnd", "2026-03-10T23:59:59.999999"),
+        ("-1mStart", "2026-02-01T10:20:30"),
+        ("-1mEnd", "2026-02-28T10:20:30"),
+        ("yStart", "2026-01-01T10:20:30"),
+        ("-1q", "2025-12-10T10:20:30"),
+        ("-1y", "2025-03-11T10:20:30"),
+        ("-48h", "2026-03-09T10:20:30"),
+        ("hStart", "2026-03-11T10:00:00"),
+        ("-90M", "2026-03-11T08:50:30"),
+        ("-30s", "2026-03-11T10:20:00"),
+        ("-2w", "2026-02-25T10:20:30"),
+        ("2026-3-1", "2026-03-01T00:00:00"),
+        ("2026-03-01T9:05", "2026-03-01T09:05:00"),
+        ("2026-03-01T10:00:00Z", "2026-03-01T10:00:00"),
+        ("-7D", "2026-03-11T10:20:30"),
+        ("soon?", "2026-03-11T10:20:30"),
     ],
-)  # fmt: skip
+)
 def test_dates_are_read_as_posthog_reads_them(text: str, expected: str):
     world = World(now=datetime(2026, 3, 11, 10, 20, 30, tzinfo=UTC))
     assert parse_date(text, world).moment == datetime.fromisoformat(expected).replace(tzinfo=UTC)
@@ -197,19 +221,57 @@ def test_dates_that_do_not_exist_are_refused():
 @pytest.mark.parametrize(
     ("given", "interval", "zone", "now", "expected"),
     [
-        ({}, "day", "UTC", "2026-03-11T10:20:30", ("2026-03-04T00:00:00+00:00", "2026-03-11T23:59:59.999999+00:00")),
-        ({"date_from": "-48h"}, "hour", "UTC", "2026-03-11T10:20:30", ("2026-03-09T10:00:00+00:00", "2026-03-11T10:59:59.999999+00:00")),
-        ({"date_from": "-24h"}, "day", "UTC", "2026-03-11T10:20:30", ("2026-03-10T10:00:00+00:00", "2026-03-11T23:59:59.999999+00:00")),
-        ({"date_from": "2026-03-09 05:00:00", "date_to": "2026-03-09 07:00:00"}, "hour", "UTC", "2026-03-11T10:20:30",
-         ("2026-03-09T05:00:00+00:00", "2026-03-09T07:00:00+00:00")),
-        ({"date_from": "2026-03-09T05:30:00", "date_to": "2026-03-10T07:15:00", "explicitDate": True}, "day", "UTC", "2026-03-11T10:20:30",
-         ("2026-03-09T05:30:00+00:00", "2026-03-10T07:15:00+00:00")),
-        ({"date_from": "2026-03-09T02:00:00Z", "date_to": "2026-03-09T23:00:00Z"}, "day", "America/New_York", "2026-03-11T10:20:30",
-         ("2026-03-08T22:00:00-04:00", "2026-03-09T23:59:59.999999-04:00")),
-        ({"date_from": "-3d"}, "day", "America/New_York", "2026-03-09T15:00:00",
-         ("2026-03-06T00:00:00-05:00", "2026-03-09T23:59:59.999999-04:00")),
+        (
+            {},
+            "day",
+            "UTC",
+            "2026-03-11T10:20:30",
+            ("2026-03-04T00:00:00+00:00", "2026-03-11T23:59:59.999999+00:00"),
+        ),
+        (
+            {"date_from": "-48h"},
+            "hour",
+            "UTC",
+            "2026-03-11T10:20:30",
+            ("2026-03-09T10:00:00+00:00", "2026-03-11T10:59:59.999999+00:00"),
+        ),
+        (
+            {"date_from": "-24h"},
+            "day",
+            "UTC",
+            "2026-03-11T10:20:30",
+            ("2026-03-10T10:00:00+00:00", "2026-03-11T23:59:59.999999+00:00"),
+        ),
+        (
+            {"date_from": "2026-03-09 05:00:00", "date_to": "2026-03-09 07:00:00"},
+            "hour",
+            "UTC",
+            "2026-03-11T10:20:30",
+            ("2026-03-09T05:00:00+00:00", "2026-03-09T07:00:00+00:00"),
+        ),
+        (
+            {"date_from": "2026-03-09T05:30:00", "date_to": "2026-03-10T07:15:00", "explicitDate": True},
+            "day",
+            "UTC",
+            "2026-03-11T10:20:30",
+            ("2026-03-09T05:30:00+00:00", "2026-03-10T07:15:00+00:00"),
+        ),
+        (
+            {"date_from": "2026-03-09T02:00:00Z", "date_to": "2026-03-09T23:00:00Z"},
+            "day",
+            "America/New_York",
+            "2026-03-11T10:20:30",
+            ("2026-03-08T22:00:00-04:00", "2026-03-09T23:59:59.999999-04:00"),
+        ),
+        (
+            {"date_from": "-3d"},
+            "day",
+            "America/New_York",
+            "2026-03-09T15:00:00",
+            ("2026-03-06T00:00:00-05:00", "2026-03-09T23:59:59.999999-04:00"),
+        ),
     ],
-)  # fmt: skip
+)
 def test_ranges_are_cut_and_padded(
     given: dict[str, Any], interval: Any, zone: str, now: str, expected: tuple[str, str]
 ):
@@ -233,18 +295,34 @@ async def test_an_events_query_lists_event_objects_newest_first(ask: Ask):
     [
         ({"select": ["event"], "event": "seen"}, [["seen"]]),
         ({"select": ["event"], "events": ["seen", "order placed"]}, [["order placed"], ["seen"]]),
-        ({"select": ["event"], "personId": BOB, "orderBy": ["timestamp DESC"]}, [["order placed"], ["$pageview"]]),
+        (
+            {"select": ["event"], "personId": BOB, "orderBy": ["timestamp DESC"]},
+            [["order placed"], ["$pageview"]],
+        ),
         ({"select": ["event"], "actionId": 3}, [["$autocapture"], ["order placed"]]),
         ({"select": ["event"], "where": ["event like 's%'", "distinct_id != 'ann'"]}, [["seen"]]),
         ({"select": ["event"], "properties": [event("total", "gt", 1)]}, [["order placed"]]),
-        ({"select": ["event", "count()"], "after": "all", "limit": 2}, [["$pageview", 3], ["order placed", 2]]),
-        ({"select": ["event", "count() as n"], "after": "all", "where": ["count() = 2"]}, [["order placed", 2]]),
-        ({"select": ["properties.total -- Total", "event"], "after": "2026-03-10", "before": "2026-03-11", "orderBy": ["timestamp"]},
-         [[42.5, "order placed"], [None, "$pageview"], [None, "$pageview"]]),
+        (
+            {"select": ["event", "count()"], "after": "all", "limit": 2},
+            [["$pageview", 3], ["order placed", 2]],
+        ),
+        (
+            {"select": ["event", "count() as n"], "after": "all", "where": ["count() = 2"]},
+            [["order placed", 2]],
+        ),
+        (
+            {
+                "select": ["properties.total -- Total", "event"],
+                "after": "2026-03-10",
+                "before": "2026-03-11",
+                "orderBy": ["timestamp"],
+            },
+            [[42.5, "order placed"], [None, "$pageview"], [None, "$pageview"]],
+        ),
         ({"select": ["event"], "after": "-1h", "filterTestAccounts": True}, [["survey sent"]]),
         ({"select": ["event"], "orderBy": ["timestamp"], "limit": 1, "offset": 1}, [["order placed"]]),
     ],
-)  # fmt: skip
+)
 async def test_events_queries_filter_group_and_order(ask: Ask, body: dict[str, Any], rows: list[list[Any]]):
     assert (await ask(events_query(body, WORLD))).rows == rows
 

@@ -29,10 +29,33 @@ async def test_every_allowed_function_exists_and_folds_rows_as_declared(compiler
 
 @pytest.mark.parametrize(
     "name",
-    ["file", "url", "remote", "hostName", "sleep", "getSetting", "dictGet", "version", "currentUser", "system", "query",
-     "readonly", "tcpPort", "uptime", "addressToLine", "getServerPort", "fileCluster", "loadAverage", "input",
-     "errorCodeToName", "tryBase32Decode_", "If", "State", "sumIfIfIfIf"],
-)  # fmt: skip
+    [
+        "file",
+        "url",
+        "remote",
+        "hostName",
+        "sleep",
+        "getSetting",
+        "dictGet",
+        "version",
+        "currentUser",
+        "system",
+        "query",
+        "readonly",
+        "tcpPort",
+        "uptime",
+        "addressToLine",
+        "getServerPort",
+        "fileCluster",
+        "loadAverage",
+        "input",
+        "errorCodeToName",
+        "tryBase32Decode_",
+        "If",
+        "State",
+        "sumIfIfIfIf",
+    ],
+)
 def test_functions_that_touch_the_server_are_not_allowed(name: str):
     assert functions.find(name) is None
 
@@ -51,13 +74,31 @@ def test_combinators_add_their_arguments():
 
 @pytest.mark.parametrize(
     "call",
-    ["quantile(0.9)(number)", "quantiles(0.1, 0.9)(number)", "topK(3)(number)", "groupArray(3)(number)",
-     "windowFunnel(10)(toDateTime(number), number = 1, number = 2)", "histogram(2)(number)",
-     "sequenceCount('(?1)(?2)')(toDateTime(number), number = 1, number = 2)", "sumIf(number, number > 1)",
-     "uniqExact(number)", "stddevPop(number)", "groupUniqArray(number)", "argMin(number, number)", "median(number)",
-     "avgWeighted(number, number)", "sumMap([1], [2])", "anyLast(number)", "sumOrNull(number)", "countDistinct(number)",
-     "minIf(number, number > 3)", "corr(number, number)", "sumForEach([number, 1])", "groupBitXor(number)"],
-)  # fmt: skip
+    [
+        "quantile(0.9)(number)",
+        "quantiles(0.1, 0.9)(number)",
+        "topK(3)(number)",
+        "groupArray(3)(number)",
+        "windowFunnel(10)(toDateTime(number), number = 1, number = 2)",
+        "histogram(2)(number)",
+        "sequenceCount('(?1)(?2)')(toDateTime(number), number = 1, number = 2)",
+        "sumIf(number, number > 1)",
+        "uniqExact(number)",
+        "stddevPop(number)",
+        "groupUniqArray(number)",
+        "argMin(number, number)",
+        "median(number)",
+        "avgWeighted(number, number)",
+        "sumMap([1], [2])",
+        "anyLast(number)",
+        "sumOrNull(number)",
+        "countDistinct(number)",
+        "minIf(number, number > 3)",
+        "corr(number, number)",
+        "sumForEach([number, 1])",
+        "groupBitXor(number)",
+    ],
+)
 async def test_aggregations_run(ask: Ask, call: str):
     parse_expr(call)
     assert len((await ask(f"select {call} from numbers(5)")).rows) == 1

@@ -16,7 +16,30 @@ from posthog_mcp.sandbox.engine import Engine, EngineError
 
 pytestmark = pytest.mark.xdist_group("compiler")
 
-HOSTILE = ["'", "`", "\\", '"', "--", "/*", "*/", ";", "{p0:String}", "\n", "\0", "\x7f", "')", "`)", "\\'", "\\x27", "$1", "%", "é", "日", "😀", "\u202e"]  # fmt: skip
+HOSTILE = [
+    "'",
+    "`",
+    "\\",
+    '"',
+    "--",
+    "/*",
+    "*/",
+    ";",
+    "{p0:String}",
+    "\n",
+    "\0",
+    "\x7f",
+    "')",
+    "`)",
+    "\\'",
+    "\\x27",
+    "$1",
+    "%",
+    "é",
+    "日",
+    "😀",
+    "\u202e",
+]
 # A backslash, a quote and a NUL among ordinary letters, in any order.
 text = st.lists(st.sampled_from(HOSTILE) | st.text(max_size=3), max_size=6).map("".join)
 names = text.filter(lambda name: bool(name) and name.lower() not in ("team_id", "true", "false", "null", "*"))
@@ -52,10 +75,15 @@ async def test_keys_of_json_reach_the_engine_as_they_are(compiler_engine: Engine
 @quick
 async def test_a_property_of_any_name_is_one_value(compiler_engine: Engine, name: str):
     tree = ast.SelectQuery(
-        select=[ast.Field(chain=["properties", name]), ast.ArrayAccess(array=ast.Field(chain=["properties"]), property=ast.Constant(value=name))],
+        select=[
+            ast.Field(chain=["properties", name]),
+            ast.ArrayAccess(array=ast.Field(chain=["properties"]), property=ast.Constant(value=name)),
+        ],
         select_from=ast.JoinExpr(table=ast.Field(chain=["events"])),
-        where=ast.CompareOperation(left=ast.Field(chain=["event"]), op="==", right=ast.Constant(value="seen")),
-    )  # fmt: skip
+        where=ast.CompareOperation(
+            left=ast.Field(chain=["event"]), op="==", right=ast.Constant(value="seen")
+        ),
+    )
     assert (await compiler_engine.query(compile_query(tree, WORLD).sql)).rows == [[None, None]]
 
 
@@ -110,12 +138,37 @@ def test_half_a_character_is_refused():
         compile_query(ast.SelectQuery(select=[ast.Constant(value="\ud800")]), WORLD)
 
 
-_atoms = st.sampled_from([
-    "1", "2.5", "'a'", "null", "true", "event", "properties.total", "properties.x", "person.properties.plan", "timestamp",
-    "distinct_id", "person_id", "session.$session_duration", "group_0.key", "now()", "count()", "[1, 2]", "(1, 'a')",
-    "e.event", "company.properties.tier", "$group_0", "interval 1 day", "'2026-03-01'", "pdi.distinct_id", "properties",
-    "person.is_identified", "elements_chain_texts",
-])  # fmt: skip
+_atoms = st.sampled_from(
+    [
+        "1",
+        "2.5",
+        "'a'",
+        "null",
+        "true",
+        "event",
+        "properties.total",
+        "properties.x",
+        "person.properties.plan",
+        "timestamp",
+        "distinct_id",
+        "person_id",
+        "session.$session_duration",
+        "group_0.key",
+        "now()",
+        "count()",
+        "[1, 2]",
+        "(1, 'a')",
+        "e.event",
+        "company.properties.tier",
+        "$group_0",
+        "interval 1 day",
+        "'2026-03-01'",
+        "pdi.distinct_id",
+        "properties",
+        "person.is_identified",
+        "elements_chain_texts",
+    ]
+)
 
 
 def _grown(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
@@ -140,10 +193,35 @@ def _grown(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
         "??",
     ]
     functions = [
-        "toString", "lower", "toFloat", "toInt", "toDateTime", "toDate", "sum", "max", "uniq", "countIf", "length", "concat",
-        "coalesce", "if", "not", "toStartOfWeek", "JSONExtractString", "arrayMap", "nope", "matchesAction", "any", "isNull",
-        "dateDiff", "tuple", "has", "groupArray", "toBool", "empty",
-    ]  # fmt: skip
+        "toString",
+        "lower",
+        "toFloat",
+        "toInt",
+        "toDateTime",
+        "toDate",
+        "sum",
+        "max",
+        "uniq",
+        "countIf",
+        "length",
+        "concat",
+        "coalesce",
+        "if",
+        "not",
+        "toStartOfWeek",
+        "JSONExtractString",
+        "arrayMap",
+        "nope",
+        "matchesAction",
+        "any",
+        "isNull",
+        "dateDiff",
+        "tuple",
+        "has",
+        "groupArray",
+        "toBool",
+        "empty",
+    ]
     return st.one_of(
         st.builds("({} {} {})".format, inner, st.sampled_from(operators), inner),
         st.builds("{}({})".format, st.sampled_from(functions), st.lists(inner, max_size=3).map(", ".join)),
@@ -160,17 +238,41 @@ def _grown(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
 
 
 _expressions = st.recursive(_atoms, _grown, max_leaves=6)
-_sources = st.sampled_from([
-    "events e", "events", "sessions", "persons", "(select * from events) e", "events e join persons p on e.person_id = p.id",
-    "numbers(3)", "nope", "events sample 0.5", "cohort_people", "groups", "(select event, properties from events union all select 'x', '{}') e",
-])  # fmt: skip
+_sources = st.sampled_from(
+    [
+        "events e",
+        "events",
+        "sessions",
+        "persons",
+        "(select * from events) e",
+        "events e join persons p on e.person_id = p.id",
+        "numbers(3)",
+        "nope",
+        "events sample 0.5",
+        "cohort_people",
+        "groups",
+        "(select event, properties from events union all select 'x', '{}') e",
+    ]
+)
 _queries = st.builds(
     "select {} from {} where {} {}".format,
     st.lists(_expressions, min_size=1, max_size=3).map(", ".join),
     _sources,
     _expressions,
-    st.sampled_from(["", "group by 1", "group by all", "order by 1 desc", "limit 5", "limit 1 by 1", "having 1", "qualify 1", "limit 0"]),
-)  # fmt: skip
+    st.sampled_from(
+        [
+            "",
+            "group by 1",
+            "group by all",
+            "order by 1 desc",
+            "limit 5",
+            "limit 1 by 1",
+            "having 1",
+            "qualify 1",
+            "limit 0",
+        ]
+    ),
+)
 
 
 @given(_queries)

@@ -25,7 +25,8 @@ QUERIES: list[tuple[str, list[list[Any]]]] = [
     ),
     (
         """SELECT countIf(lvl >= 1) AS started, countIf(lvl = 2) AS finished FROM (
-             SELECT person_id, windowFunnel(86400)(toDateTime(timestamp), event = '$pageview', event = 'order placed') AS lvl
+             SELECT person_id, windowFunnel(86400)(toDateTime(timestamp), event = '$pageview', event
+               = 'order placed') AS lvl
              FROM events WHERE timestamp > now() - INTERVAL 30 DAY AND event IN ('$pageview','order placed')
              GROUP BY person_id)""",
         [[2, 1]],
@@ -50,14 +51,16 @@ QUERIES: list[tuple[str, list[list[Any]]]] = [
         [["Chrome", 1], ["Firefox", 1]],
     ),
     (
-        """SELECT $entry_pathname AS page, count() AS sessions, round(countIf($is_bounce) / count(), 3) AS bounce
+        """SELECT $entry_pathname AS page, count() AS sessions, round(countIf($is_bounce) / count(), 3) AS
+          bounce
            FROM sessions WHERE $start_timestamp > now() - INTERVAL 7 DAY
            GROUP BY page ORDER BY sessions DESC LIMIT 20""",
         [["/a", 2, 0.5]],
     ),
     (
         """SELECT DISTINCT person_id, person.properties.email FROM events
-           WHERE timestamp > now() - INTERVAL 7 DAY AND matchesAction('Buy') AND person_id IN COHORT 5 LIMIT 200""",
+           WHERE timestamp > now() - INTERVAL 7 DAY AND matchesAction('Buy') AND person_id IN COHORT 5
+             LIMIT 200""",
         [[ANN, "ann@shop.test"]],
     ),
     (
@@ -68,15 +71,18 @@ QUERIES: list[tuple[str, list[list[Any]]]] = [
         [["pro", 1, 42.5, 42.5], ["free", 1, 10, 10]],
     ),
     (
-        """SELECT countIf(timestamp > now() - INTERVAL 1 DAY) AS this, countIf(timestamp <= now() - INTERVAL 1 DAY) AS last
+        """SELECT countIf(timestamp > now() - INTERVAL 1 DAY) AS this, countIf(timestamp
+          <= now() - INTERVAL 1 DAY) AS last
            FROM events WHERE event = '$pageview' AND timestamp > now() - INTERVAL 14 DAY""",
         [[1, 2]],
     ),
     (
         """WITH firsts AS (SELECT person_id, min(timestamp) AS t0 FROM events
-                           WHERE event = '$pageview' AND timestamp > now() - INTERVAL 30 DAY GROUP BY person_id)
+                           WHERE event = '$pageview' AND timestamp > now() - INTERVAL 30 DAY GROUP BY
+                             person_id)
            SELECT count() AS people, countIf(returned > 0) AS returned FROM (
-             SELECT f.person_id, countIf(e.timestamp > f.t0 + INTERVAL 1 DAY AND e.timestamp < f.t0 + INTERVAL 8 DAY) AS returned
+             SELECT f.person_id, countIf(e.timestamp > f.t0 + INTERVAL 1 DAY AND e.timestamp < f.t0
+               + INTERVAL 8 DAY) AS returned
              FROM firsts AS f JOIN events AS e ON e.person_id = f.person_id
              WHERE e.timestamp > now() - INTERVAL 30 DAY GROUP BY f.person_id)""",
         [[2, 1]],
@@ -87,20 +93,23 @@ QUERIES: list[tuple[str, list[list[Any]]]] = [
         [["00000000-0000-4000-9000-000000000002", "2026-03-10T10:00:05.000000Z", "$pageview", "ann"]],
     ),
     (
-        """SELECT count() * 100 AS estimate FROM events SAMPLE 1/1 WHERE timestamp > now() - INTERVAL 1 DAY""",
+        """SELECT count() * 100 AS estimate FROM events SAMPLE 1/1 WHERE timestamp > now() - INTERVAL 1
+          DAY""",
         [[500]],
     ),
     (
         """SELECT timestamp, person.properties.email, properties.$survey_response FROM events
-           WHERE event = 'survey sent' AND properties.$survey_id = {survey} AND timestamp > now() - INTERVAL 90 DAY LIMIT 500""",
+           WHERE event = 'survey sent' AND properties.$survey_id = {survey} AND timestamp
+             > now() - INTERVAL 90 DAY LIMIT 500""",
         [["2026-03-11T11:30:00.000000Z", "ann@shop.test", "good"]],
     ),
     (
         """SELECT person_id, groupArray(event) AS path FROM (SELECT * FROM events ORDER BY timestamp)
-           WHERE person_id = (SELECT id FROM persons WHERE properties.email = 'bob@shop.test') GROUP BY person_id""",
+           WHERE person_id = (SELECT id FROM persons WHERE properties.email = 'bob@shop.test') GROUP BY
+             person_id""",
         [[BOB, ["$pageview", "order placed"]]],
     ),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("query", "rows"), QUERIES)

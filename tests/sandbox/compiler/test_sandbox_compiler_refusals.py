@@ -31,23 +31,41 @@ def refusal(query: str) -> CompileError:
         ("select cuont()", "Unsupported function call 'cuont(...)'. Did you mean \"count\"?"),
         ("select abs()", "Function 'abs' expects exactly 1 argument, found 0"),
         ("select abs(1, 2)", "Function 'abs' expects exactly 1 argument, found 2"),
-        ("select sum(count()) from events", "Aggregation 'count' cannot be nested inside another aggregation 'sum'."),
+        (
+            "select sum(count()) from events",
+            "Aggregation 'count' cannot be nested inside another aggregation 'sum'.",
+        ),
         ("select {x}", "Query contains unresolved placeholders: give each a value."),
         ("select 1 from {x}", "Query contains unresolved placeholders: give each a value."),
-        ("select uuid from events a join events b on a.uuid = b.uuid", "Ambiguous query. Found multiple sources for field: uuid"),
+        (
+            "select uuid from events a join events b on a.uuid = b.uuid",
+            "Ambiguous query. Found multiple sources for field: uuid",
+        ),
         ("select 1 as a, 2 as a", "Cannot redefine an alias with the name: a"),
-        ("select 1 from events a join persons a on 1", 'Already have joined a table called "a". Can\'t redefine.'),
-        ("select person from events", "Cannot select person as a whole: name one of its fields, such as person.id."),
+        (
+            "select 1 from events a join persons a on 1",
+            'Already have joined a table called "a". Can\'t redefine.',
+        ),
+        (
+            "select person from events",
+            "Cannot select person as a whole: name one of its fields, such as person.id.",
+        ),
         ("select 1 from events where person_id in cohort 99", "Could not find a cohort with the ID 99."),
         ("select 1 from events where person_id in cohort 'Pro user'", 'Did you mean "Pro users"?'),
-        ("select 1 from events where person_id in cohort event", "IN COHORT needs the id or the name of a cohort."),
+        (
+            "select 1 from events where person_id in cohort event",
+            "IN COHORT needs the id or the name of a cohort.",
+        ),
         ("select 1 from events where matchesAction('Byu')", "Could not find an action with the name 'Byu'."),
         ("select matchesAction('Buy')", "This needs a query that reads the events table exactly once."),
         ("select convertCurrency('USD', 'EUR', 1)", "exchange rates"),
         ("select recording_button('x')", "PostHog's own interface"),
         ("select [1][0]", "SQL indexes start from one, not from zero. E.g: array[1]"),
         ("select properties[event] from events", "A property's name must be a constant"),
-        ("select groupArray(event order by timestamp) from events", "ORDER BY inside groupArray(...) is not supported"),
+        (
+            "select groupArray(event order by timestamp) from events",
+            "ORDER BY inside groupArray(...) is not supported",
+        ),
         ("select row_number() from events", "row_number(...) is a window function: it needs OVER (...)."),
         ("select sum(1) over w from events", 'There is no window named "w".'),
         ("select uniqState(event) from events", "is the state of an aggregation"),
@@ -62,13 +80,16 @@ def refusal(query: str) -> CompileError:
         ("select 1 union all select 1, 2", "All parts of a UNION must have the same number of columns."),
         ("select *", "Cannot use '*' when there is no table to select from."),
         ("select (select timestamp from numbers(1)) from events", "Unable to resolve field: timestamp"),
-        ("with recursive t as (select 1 as n union all select n + 1 from t) select * from t", "Recursive CTEs are not supported."),
+        (
+            "with recursive t as (select 1 as n union all select n + 1 from t) select * from t",
+            "Recursive CTEs are not supported.",
+        ),
         ("select columns('(') from events", "COLUMNS has an invalid pattern"),
         ("select cast(1 as nonsense)", "Cannot cast to nonsense."),
         ("select arrayReduce('nope', [1])", "arrayReduce needs the name of a supported aggregation"),
         ("select dateTrunc('fortnight', now())", "dateTrunc needs a constant unit"),
     ],
-)  # fmt: skip
+)
 def test_a_mistake_is_named(query: str, message: str):
     assert message in refusal(query).message
 

@@ -11,9 +11,22 @@ pytestmark = pytest.mark.xdist_group("compiler")
 async def test_a_star_gives_the_visible_columns_in_the_reference_order(ask: Ask):
     answer = await ask("select * from events limit 1")
     assert answer.columns[:15] == [
-        "uuid", "event", "properties", "timestamp", "distinct_id", "elements_chain", "created_at", "$session_id",
-        "$window_id", "person_mode", "$group_0", "$group_1", "$group_2", "$group_3", "$group_4",
-    ]  # fmt: skip
+        "uuid",
+        "event",
+        "properties",
+        "timestamp",
+        "distinct_id",
+        "elements_chain",
+        "created_at",
+        "$session_id",
+        "$window_id",
+        "person_mode",
+        "$group_0",
+        "$group_1",
+        "$group_2",
+        "$group_3",
+        "$group_4",
+    ]
     assert answer.types[0] == "UUID"
     assert answer.types[3] == "DateTime64(6, 'UTC')"
 
@@ -35,7 +48,8 @@ async def test_poe_reads_the_event_in_every_mode(ask: Ask):
 
 async def test_what_an_event_does_not_hold_of_its_person_is_joined(ask: Ask):
     answer = await ask(
-        "select distinct_id, person.is_identified, person.id from events where event = '$pageview' order by 1 limit 1"
+        "select distinct_id, person.is_identified, person.id from events"
+        " where event = '$pageview' order by 1 limit 1"
     )
     assert answer.rows == [["ann", True, ANN]]
 
@@ -75,7 +89,10 @@ async def test_a_persons_distinct_ids_are_joined(ask: Ask):
 
 
 async def test_groups_are_reached_by_index_and_by_the_name_of_their_type(ask: Ask):
-    query = "select group_0.properties.tier, company.properties.tier, company.key from events where event = 'order placed' order by timestamp"
+    query = (
+        "select group_0.properties.tier, company.properties.tier, company.key from events"
+        " where event = 'order placed' order by timestamp"
+    )
     assert (await ask(query)).rows == [["big", "big", "acme"], [None, None, ""]]
 
 
@@ -90,10 +107,22 @@ async def test_a_session_spans_all_its_events_and_starts_at_its_first_page(ask: 
         " $pageview_count, $is_bounce, $entry_utm_source, $entry_has_gclid, $channel_type, distinct_id"
         f" from sessions where session_id = '{S1}'"
     )
-    assert answer.rows == [[
-        5, "https://shop.test/a?x=1", "/a", "/b", ["https://shop.test/a?x=1", "https://shop.test/b"], 2,
-        2, False, "google", False, "Paid Search", "ann",
-    ]]  # fmt: skip
+    assert answer.rows == [
+        [
+            5,
+            "https://shop.test/a?x=1",
+            "/a",
+            "/b",
+            ["https://shop.test/a?x=1", "https://shop.test/b"],
+            2,
+            2,
+            False,
+            "google",
+            False,
+            "Paid Search",
+            "ann",
+        ]
+    ]
 
 
 async def test_one_page_within_ten_seconds_is_a_bounce(ask: Ask):
@@ -111,7 +140,8 @@ async def test_a_session_without_pages_or_clicks_has_no_bounce(ask: Ask):
 
 async def test_an_event_reaches_its_session(ask: Ask):
     answer = await ask(
-        "select event, session.$pageview_count, session.$entry_pathname from events where event like 'order%' order by timestamp"
+        "select event, session.$pageview_count, session.$entry_pathname from events"
+        " where event like 'order%' order by timestamp"
     )
     assert answer.rows == [["order placed", 2, "/a"], ["order placed", 1, "/a"]]
 

@@ -35,7 +35,7 @@ ORDER = "from events where event = 'order placed' and distinct_id = 'ann'"
         ("JSONExtractString(properties, 'plan')", "pro", "String"),
         ("person.properties.seats", 12, "Nullable(Float64)"),
     ],
-)  # fmt: skip
+)
 async def test_a_property_is_read_as_its_definition_says(ask: Ask, expression: str, value: Any, kind: str):
     answer = await ask(f"select {expression} {ORDER}")
     assert (answer.value, answer.types) == (value, [kind])
@@ -144,37 +144,71 @@ async def test_weeks_start_on_the_projects_day(ask: Ask):
         ("toStartOfInterval(now(), interval 5 hour)", "2026-03-11T10:00:00Z"),
         ("formatDateTime(now(), '%Y-%m')", "2026-03"),
         ("fromUnixTimestamp(0)", "1970-01-01T00:00:00Z"),
-        ("toInt('12')", 12), ("toInt('x')", None), ("toInt(1.5)", None), ("toFloat('1.5')", 1.5),
-        ("toUUID('x')", None), ("toBool('true')", True), ("toBool('x')", None), ("toDecimal('1.25', 2)", 1.25),
-        ("cast('5' as int)", 5), ("'7.5'::float", 7.5), ("toString(5)", "5"),
-        ("concat('a', 1, null)", "a1"), ("'a' || 'b'", "ab"), ("f'n={1 + 1}'", "n=2"),
-        ("null ?? 'x'", "x"), ("1 > 2 ? 'a' : 'b'", "b"), ("multiIf(false, 1, true, 2, 3)", 2),
-        ("case 'b' when 'a' then 1 when 'b' then 2 else 3 end", 2), ("if(null, 1, 2)", 2),
-        ("coalesce(null, null, 3)", 3), ("nullIf('a', 'a')", None), ("empty('')", 1),
-        ("[1, 2, 3][2]", 2), ("tuple('a', 'b').2", "b"), ("{'k': 5}['k']", 5), ("length([1, 2])", 2),
-        ("arrayMap(x -> x * 2, [1, 2])", [2, 4]), ("arrayFilter((x, y) -> y > 1, ['a', 'b'], [1, 2])", ["b"]),
-        ("arrayExists(x -> x = 'a', ['a'])", 1), ("splitByChar(',', 'a,b')", ["a", "b"]),
+        ("toInt('12')", 12),
+        ("toInt('x')", None),
+        ("toInt(1.5)", None),
+        ("toFloat('1.5')", 1.5),
+        ("toUUID('x')", None),
+        ("toBool('true')", True),
+        ("toBool('x')", None),
+        ("toDecimal('1.25', 2)", 1.25),
+        ("cast('5' as int)", 5),
+        ("'7.5'::float", 7.5),
+        ("toString(5)", "5"),
+        ("concat('a', 1, null)", "a1"),
+        ("'a' || 'b'", "ab"),
+        ("f'n={1 + 1}'", "n=2"),
+        ("null ?? 'x'", "x"),
+        ("1 > 2 ? 'a' : 'b'", "b"),
+        ("multiIf(false, 1, true, 2, 3)", 2),
+        ("case 'b' when 'a' then 1 when 'b' then 2 else 3 end", 2),
+        ("if(null, 1, 2)", 2),
+        ("coalesce(null, null, 3)", 3),
+        ("nullIf('a', 'a')", None),
+        ("empty('')", 1),
+        ("[1, 2, 3][2]", 2),
+        ("tuple('a', 'b').2", "b"),
+        ("{'k': 5}['k']", 5),
+        ("length([1, 2])", 2),
+        ("arrayMap(x -> x * 2, [1, 2])", [2, 4]),
+        ("arrayFilter((x, y) -> y > 1, ['a', 'b'], [1, 2])", ["b"]),
+        ("arrayExists(x -> x = 'a', ['a'])", 1),
+        ("splitByChar(',', 'a,b')", ["a", "b"]),
         ("JSONExtract('{\"a\": [1, 2]}', 'a', 'Array(Int64)')", [1, 2]),
-        ("domain('https://x.test/p?q=1')", "x.test"), ("extractURLParameter('https://x.test/?q=1', 'q')", "1"),
-        ("match('abc', '^a')", 1), ("extract('abc', '(b)')", "b"), ("replaceAll('aa', 'a', 'b')", "bb"),
-        ("lower(hex(MD5('a')))", "0cc175b9c0f1b6a831c399e269772661"), ("1 - -1", 2), ("-(-5)", 5),
-        ("convertCurrency('EUR', 'EUR', 5)", 5), ("sparkline([1, 2])", ["__hx_tag", "Sparkline", "data", [1, 2]]),
-        ("like('abc', 'a%')", 1), ("COUNT()", 1), ("ROUND(1.26, 1)", 1.3), ("7 % 4", 3), ("1 / 4", 0.25),
+        ("domain('https://x.test/p?q=1')", "x.test"),
+        ("extractURLParameter('https://x.test/?q=1', 'q')", "1"),
+        ("match('abc', '^a')", 1),
+        ("extract('abc', '(b)')", "b"),
+        ("replaceAll('aa', 'a', 'b')", "bb"),
+        ("lower(hex(MD5('a')))", "0cc175b9c0f1b6a831c399e269772661"),
+        ("1 - -1", 2),
+        ("-(-5)", 5),
+        ("convertCurrency('EUR', 'EUR', 5)", 5),
+        ("sparkline([1, 2])", ["__hx_tag", "Sparkline", "data", [1, 2]]),
+        ("like('abc', 'a%')", 1),
+        ("COUNT()", 1),
+        ("ROUND(1.26, 1)", 1.3),
+        ("7 % 4", 3),
+        ("1 / 4", 0.25),
     ],
-)  # fmt: skip
+)
 async def test_functions_mean_what_hogql_says(ask: Ask, expression: str, value: Any):
     assert (await ask(f"select {expression}")).value == value
 
 
 async def test_survey_answers_are_found_by_question_and_by_index(ask: Ask):
-    query = "select getSurveyResponse(0), getSurveyResponse(0, 'q1'), getSurveyResponse(1) from events where event = 'survey sent'"
+    query = (
+        "select getSurveyResponse(0), getSurveyResponse(0, 'q1'), getSurveyResponse(1)"
+        " from events where event = 'survey sent'"
+    )
     assert (await ask(query)).rows == [["good", "great", None]]
     assert (await ask("select count() from events where uniqueSurveySubmissionsFilter('s1')")).value == 1
 
 
 async def test_results_are_named_as_written_and_typed_by_the_engine(ask: Ask):
     answer = await ask(
-        "select event, count(), properties.$browser b, person.properties.email from events group by 1, 3, 4 limit 1"
+        "select event, count(), properties.$browser b, person.properties.email"
+        " from events group by 1, 3, 4 limit 1"
     )
     assert answer.columns == ["event", "count()", "b", "person.properties.email"]
     assert answer.types == ["String", "UInt64", "Nullable(String)", "Nullable(String)"]
