@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from posthog_mcp.sandbox.compiler.types import Kind
     from posthog_mcp.sandbox.compiler.world import World
 
+_OUR_NAMES = re.compile(r"\b(?:t\d+\.)?[kcl]\d+\b")
+_OUR_SQL = re.compile(r"[.,:;]? (?:In query|In scope|while executing|While processing) ")
+
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
@@ -31,6 +35,7 @@ class Compiled:
         limit: The number of rows to hand out, set when one row more is asked for than that, so that the
             caller sees whether there are more.
         offset: Rows left out before; set along with `limit`.
+        labels: What the query calls the names in the SQL.
     """
 
     sql: str
@@ -39,6 +44,12 @@ class Compiled:
     limit: int | None = None
     offset: int | None = None
     params: Mapping[str, str | int | float] = field(default_factory=dict[str, "str | int | float"])
+    labels: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def in_words(self, message: str) -> str:
+        """A message of the engine's with the names of the query instead of ours, and without our SQL."""
+        told = _OUR_SQL.split(message, maxsplit=1)[0]
+        return _OUR_NAMES.sub(lambda found: self.labels.get(found.group(), found.group()), told)
 
 
 def compile_query(query: ast.Query, world: World, *, one_more: bool = False) -> Compiled:
@@ -53,7 +64,8 @@ def compile_query(query: ast.Query, world: World, *, one_more: bool = False) -> 
         CompileError: the query names something unknown, or asks for what cannot be run here.
     """
     limited, limit, offset = _limited(query, world.max_rows, one_more=one_more)
-    queries = Queries(Context(world, TABLES))
+    context = Context(world, TABLES)
+    queries = Queries(context)
     try:
         text, outputs = queries.query(limited, None)
     except RecursionError as error:
@@ -71,6 +83,7 @@ def compile_query(query: ast.Query, world: World, *, one_more: bool = False) -> 
         kinds=[output.sql.kind for output in outputs],
         limit=limit,
         offset=offset,
+        labels=context.labels,
     )
 
 

@@ -158,13 +158,18 @@ class Expressions:
         cte = scope.cte(str(node.chain[0])) if len(node.chain) == 1 else None
         if isinstance(cte, ValueCte) and not _is_local(scope, str(node.chain[0])):
             return self.compile(cte.expr, scope)
-        return scope.resolve(node)
+        value = scope.resolve(node)
+        self.context.labels.setdefault(
+            value.instant or value.text, ".".join(str(part) for part in node.chain)
+        )
+        return value
 
     def _alias(self, node: ast.Alias, scope: Scope) -> Sql:
         value = self.compile(node.expr, scope)
         if node.alias in scope.aliases:
             raise refuse(f"Cannot redefine an alias with the name: {node.alias}", node)
         name = self.context.fresh("c")
+        self.context.labels[name] = node.alias
         scope.aliases[node.alias] = value.renamed(name)
         return replace(value.renamed(name), text=f"({value.text} AS {name})")
 
@@ -261,6 +266,7 @@ class Expressions:
         if len(set(node.args)) != len(node.args):
             raise refuse("A lambda's arguments must have different names.", node)
         names = {name: Sql(self.context.fresh("l")) for name in node.args}
+        self.context.labels |= {value.text: name for name, value in names.items()}
         scope.locals.append(names)
         try:
             body = self.compile(node.expr, scope)

@@ -26,10 +26,11 @@ _OVERRIDES = "(SELECT distinct_id, person_id FROM ph.person_distinct_id_override
 
 @dataclass(slots=True)
 class Context:
-    """What all parts of one compilation share."""
+    """What all parts of one compilation share; `labels` are the user's names of ours, for messages."""
 
     world: World
     tables: Mapping[str, Table]
+    labels: dict[str, str] = field(default_factory=dict[str, str])
     _numbers: dict[str, count[int]] = field(default_factory=dict[str, "count[int]"])
 
     def fresh(self, letter: str) -> str:

@@ -140,8 +140,10 @@ class Queries:
             if expr.alias in scope.aliases:
                 raise refuse(f"Cannot redefine an alias with the name: {expr.alias}", expr)
             scope.aliases[expr.alias] = output
+            self.context.labels[name] = expr.alias
             return f"{value.text} AS {name}", Output(expr.alias, (expr.alias,), output)
         label = str(expr.chain[-1]) if isinstance(expr, _Starred) else print_hogql(expr)
+        self.context.labels[name] = label
         names = (str(expr.chain[-1]), label) if isinstance(expr, ast.Field) else (label,)
         return f"{value.text} AS {name}", Output(label, names, output)
 

@@ -7,6 +7,7 @@ from compiler_project import WORLD
 
 from posthog_mcp.hogql import HogQLSyntaxError, ast, parse
 from posthog_mcp.sandbox.compiler import CompileError, compile_query
+from posthog_mcp.sandbox.engine import Engine, EngineError
 
 
 def refusal(query: str) -> CompileError:
@@ -227,3 +228,14 @@ def test_a_kind_of_node_that_nobody_knows_is_refused():
 def test_trees_that_the_parser_would_not_make_are_refused_as_well(tree: ast.Query, message: str):
     with pytest.raises(CompileError, match=message):
         compile_query(tree, WORLD)
+
+
+@pytest.mark.xdist_group("compiler")
+async def test_the_engines_messages_are_told_in_the_names_of_the_query(compiler_engine: Engine):
+    query = "select properties.plan, toDate(timestamp) as day, count() from events group by day"
+    compiled = compile_query(parse(query), WORLD)
+    with pytest.raises(EngineError) as caught:
+        await compiler_engine.query(compiled.sql)
+    told = compiled.in_words(caught.value.message)
+    assert "'properties.plan' is not under aggregate function" in told
+    assert "SELECT" not in told
