@@ -105,10 +105,12 @@ class LateSandbox:
 
     async def close(self) -> None:
         """End the sandbox if it is ours, and drop what was to go with it."""
-        if self._process is not None:
-            await self._process.stop()
-        if self._own is not None:
-            shutil.rmtree(self._own, ignore_errors=True)
+        try:
+            if self._process is not None:
+                await self._process.stop()
+        finally:
+            if self._own is not None:
+                shutil.rmtree(self._own, ignore_errors=True)
 
     async def _start(self) -> Settings:
         from posthog_mcp.sandbox.engine.errors import EngineMissing  # noqa: PLC0415 - not without --sandbox
@@ -120,7 +122,7 @@ class LateSandbox:
         except (EngineMissing, SandboxError, OSError) as error:
             raise ToolFailure(
                 "The sandbox did not start.",
-                str(error),
+                _last_line(str(error)),
                 "Run `posthog-mcp sandbox` in a terminal to see it fail, or start without --sandbox.",
             ) from None
         self._process = process
@@ -138,3 +140,8 @@ class LateSandbox:
                 "data_dir": self._own or Path(str(self._data)) / "server",
             },
         )
+
+
+def _last_line(text: str) -> str:
+    """What a process said last: above it there may be a traceback, which is nothing for a client."""
+    return (text.strip().splitlines() or ["It said nothing."])[-1][:300]

@@ -65,6 +65,11 @@ def check_address(settings: Settings, host: str) -> None:
     Raises:
         SettingsError: With what to set.
     """
+    if settings.oauth_issuer:
+        # Serving without the check that was asked for would be worse than not serving.
+        raise SettingsError(
+            ["POSTHOG_MCP_OAUTH_ISSUER is not checked by this version: use POSTHOG_MCP_HTTP_TOKENS instead."]
+        )
     if is_loopback(host) or settings.http_tokens:
         return
     problem = (

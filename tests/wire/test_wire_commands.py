@@ -94,6 +94,15 @@ def test_the_sandbox_starts_at_the_first_call_that_needs_it_and_ends_with_the_se
     assert gone(sandbox)
 
 
+def test_a_sandbox_that_cannot_start_is_an_answer_that_says_why(run: Run, tmp_path: Path) -> None:
+    taken = tmp_path / "file"
+    taken.write_text("")
+    done = run("call", "list_projects", "--sandbox", "--data", str(taken))
+    assert done.returncode == 1
+    assert done.stderr.startswith("The sandbox did not start.")
+    assert "Traceback" not in done.stderr
+
+
 def children(program: Program) -> list[int]:
     """Processes the program has started."""
     listed = Path(f"/proc/{program.process.pid}/task/{program.process.pid}/children")

@@ -168,6 +168,14 @@ def test_an_address_others_reach_needs_tokens(start: Start) -> None:
     assert "POSTHOG_MCP_HTTP_TOKENS" in program.said()
 
 
+def test_an_issuer_that_is_not_checked_stops_the_start(start: Start) -> None:
+    program = start(
+        "serve", "--transport", "http", "--port", "0", POSTHOG_MCP_OAUTH_ISSUER="https://issuer.example.com"
+    )
+    assert program.wait()[0] == 2
+    assert "POSTHOG_MCP_HTTP_TOKENS" in program.said()
+
+
 def test_a_port_that_is_taken_stops_the_start_with_a_sentence(start: Start, silence: Silence) -> None:
     program = start("serve", "--transport", "http", "--port", silence.url.rpartition(":")[2])
     assert program.wait()[0] == 2
