@@ -25,7 +25,7 @@ _TIME_COLUMNS = {"events": "timestamp", "sessions": "$start_timestamp"}
 _CLOSE = 0.75
 _MOST_LOOKUPS = 40
 _LONGEST_LOOKUP = 80
-_FUNCTION_CLOSE = 0.85
+_FUNCTION_CLOSE = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,16 +242,16 @@ def _made_names(query: ast.Query) -> set[str]:
 
 def _own_nodes(select: ast.SelectQuery) -> Iterator[ast.Node]:
     """The nodes of a SELECT without its subqueries, its tables and what placeholders hold."""
-    stack: list[ast.Node] = list(children(select))
+    stack: list[ast.Node] = [*children(select)][::-1]
     while stack:
         node = stack.pop()
         if isinstance(node, ast.SelectQuery | ast.SelectSetQuery | ast.CTE | ast.Placeholder):
             continue
         yield node
         if isinstance(node, ast.JoinExpr):
-            stack += [part for part in (node.constraint, node.next_join) if part]
+            stack += [part for part in (node.next_join, node.constraint) if part]
         else:
-            stack += children(node)
+            stack += [*children(node)][::-1]
 
 
 def _may_be_group(chain: list[str]) -> bool:

@@ -128,7 +128,7 @@ def _tuple_access(node: ast.TupleAccess) -> _Printed:
 
 def _lambda(node: ast.Lambda) -> _Printed:
     args = [quote_identifier(arg) for arg in node.args]
-    return ANY - 1, f"{args[0] if len(args) == 1 else '(' + ', '.join(args) + ')'} -> {_expr(node.expr)}"
+    return ANY, f"{args[0] if len(args) == 1 else '(' + ', '.join(args) + ')'} -> {_expr(node.expr)}"
 
 
 # --- operators --------------------------------------------------------------------------------------------

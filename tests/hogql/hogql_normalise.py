@@ -118,4 +118,8 @@ def _number(value: Json) -> Json:
 
 def _without_empty_lists(found: dict[str, Json]) -> dict[str, Json]:
     optional = ("params", "exclude", "table", "ctes")
-    return {key: value for key, value in found.items() if not (value == [] and key in optional and key != "params")}
+    return {
+        key: value
+        for key, value in found.items()
+        if not (value == [] and key in optional and key != "params")
+    }
