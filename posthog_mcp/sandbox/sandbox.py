@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from posthog_mcp.sandbox.cohorts import Cohorts
+from posthog_mcp.sandbox.flags.service import Flags
 from posthog_mcp.sandbox.http.faults import Faults
 from posthog_mcp.sandbox.http.throttles import Throttles
 from posthog_mcp.sandbox.ingest import Ingest
@@ -70,6 +72,8 @@ class Sandbox:
         self.clock = options.clock
         self.project = Project.load(store)
         self.ingest = Ingest(store, engine, self.project, self.clock)
+        self.cohorts = Cohorts(self)
+        self.flags = Flags(self)
         self.queries = Queries(self)
         self.throttles = options.throttles
         self.faults = Faults()

@@ -11,6 +11,7 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Route
 
 from posthog_mcp.sandbox.capture import routes as capture
+from posthog_mcp.sandbox.flags import routes as flags
 from posthog_mcp.sandbox.http import control
 from posthog_mcp.sandbox.http.door import Door, to_response
 from posthog_mcp.sandbox.http.errors import not_found
@@ -36,8 +37,15 @@ API_MODULES = (
     "events",
     "person_lists",
     "actions",
+    "cohorts",
+    "cohort_lists",
+    "feature_flags",
+    "feature_flag_answers",
+    "feature_flag_bulk",
+    "flag_definitions",
 )
 ENVIRONMENTS = "/api/environments/"
+_PRIVATE = ("/api/", "/flags/definitions", "/_sandbox/")
 
 
 def build(sandbox: Sandbox) -> Starlette:
@@ -46,6 +54,7 @@ def build(sandbox: Sandbox) -> Starlette:
     endpoints = endpoints_of(control, *modules)
     routes: list[BaseRoute] = [
         *capture.routes,
+        *flags.routes,
         *_doors(sandbox, endpoints),
         Route("/{path:path}", _Nowhere()),
     ]
@@ -93,7 +102,7 @@ class CanonicalPath:
             canonical = path
             if path.startswith(ENVIRONMENTS):
                 canonical = "/api/projects/" + path.removeprefix(ENVIRONMENTS)
-            if path.startswith(("/api/", "/_sandbox/")) and not path.endswith("/"):
+            if path.startswith(_PRIVATE) and not path.endswith("/"):
                 canonical += "/"
             scope = {**scope, "path": canonical, "client_path": path}
         await self._app(scope, receive, send)
