@@ -14,7 +14,13 @@ class Subparsers(Protocol):
     """What `ArgumentParser.add_subparsers` returns."""
 
     def add_parser(
-        self, name: str, /, *, help: str | None, description: str | None, allow_abbrev: bool  # noqa: A002  argparse
+        self,
+        name: str,
+        /,
+        *,
+        help: str | None,  # noqa: A002  argparse
+        description: str | None,
+        allow_abbrev: bool,
     ) -> argparse.ArgumentParser:
         """Add a command."""
         ...
@@ -44,7 +50,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--seed",
         choices=("none", "small", "large"),
         default="none",
-        help="product data to fill an empty sandbox with: 8 weeks, some 7,000 or 1,000,000 events",
+        help="product data to fill an empty sandbox with: 8 weeks, some 8,000 or 1,000,000 events",
     )
     parser.add_argument(
         "--throttle",
@@ -63,9 +69,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Serve; return 0 when stopped, 1 when it cannot start, 3 without the engine."""
+    """Serve.
+
+    Returns:
+        0 when stopped, 1 when it cannot start, 3 without the engine, 4 when another has the data directory.
+    """
     from posthog_mcp.sandbox.engine.errors import ENGINE_MISSING_EXIT, EngineError, EngineMissing  # noqa: PLC0415
-    from posthog_mcp.sandbox.live import DirectoryInUseError  # noqa: PLC0415
+    from posthog_mcp.sandbox.live import IN_USE_EXIT, DirectoryInUseError  # noqa: PLC0415
+    from posthog_mcp.sandbox.seed import HalfSeededError  # noqa: PLC0415
     from posthog_mcp.sandbox.server import ListenError, ServeOptions, serve  # noqa: PLC0415
 
     options = ServeOptions(
@@ -84,7 +95,9 @@ def run(args: argparse.Namespace) -> int:
         return 0
     except EngineMissing as error:
         return _failed(str(error), ENGINE_MISSING_EXIT)
-    except (DirectoryInUseError, EngineError, ListenError) as error:
+    except DirectoryInUseError as error:
+        return _failed(str(error), IN_USE_EXIT)
+    except (EngineError, HalfSeededError, ListenError) as error:
         return _failed(str(error), 1)
     except OSError as error:
         return _failed(f"Cannot use {error.filename or 'the data directory'}: {error.strerror}.", 1)

@@ -14,10 +14,16 @@ from typing import Final
 
 from filelock import FileLock, Timeout
 
+from posthog_mcp.sandbox.project import PERSONAL_KEY, PROJECT_TOKEN, SECRET_KEY
+
 _LOCK: Final = "sandbox.lock"
 _ABOUT: Final = "sandbox.json"
 # Whoever only looks whether the lock is held takes it for an instant.
 _CLAIM_SECONDS: Final = 1.0
+
+
+#: Exit code of a sandbox whose data directory another one has.
+IN_USE_EXIT: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +87,17 @@ def find(data_dir: Path) -> Live | None:
             return None
     except Timeout:
         return _read(data_dir)
+
+
+def environment(url: str) -> dict[str, str]:
+    """Return the variables that point a client of PostHog at the sandbox."""
+    return {
+        "POSTHOG_HOST": url,
+        "POSTHOG_API_KEY": PROJECT_TOKEN,
+        "POSTHOG_PERSONAL_API_KEY": PERSONAL_KEY,
+        "POSTHOG_PROJECT_SECRET_KEY": SECRET_KEY,
+        "POSTHOG_PROJECT_ID": "1",
+    }
 
 
 def _read(data_dir: Path) -> Live | None:

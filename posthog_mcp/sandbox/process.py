@@ -2,7 +2,6 @@
 
 import asyncio
 import sys
-from collections import deque
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -13,6 +12,8 @@ from posthog_mcp.sandbox.engine.errors import ENGINE_MISSING_EXIT, EngineMissing
 START_SECONDS: Final = 60.0
 END_SECONDS: Final = 15.0
 _LAST_LINE: Final = "POSTHOG_PROJECT_ID"
+# How often to look whether a sandbox that is starting answers yet.
+_LOOK_SECONDS: Final = 0.1
 
 
 class SandboxError(Exception):
@@ -48,7 +49,7 @@ class SandboxProcess:
         self._arguments += ["--data", str(data)] if data is not None else []
         self._start_seconds = start_seconds
         self._process: asyncio.subprocess.Process | None = None
-        self._complaints: deque[str] = deque(maxlen=20)
+        self._complaint = ""
         self._listening: asyncio.Task[None] | None = None
 
     @property
@@ -79,29 +80,17 @@ class SandboxProcess:
             EngineMissing: chdb is not installed.
             SandboxError: It ended instead, or said nothing for `start_seconds`.
         """
-        if self._join():
-            return
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "posthog_mcp.cli.sandbox",
-            *self._arguments,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        self._listening = asyncio.create_task(self._listen(self._process))
         try:
             async with asyncio.timeout(self._start_seconds):
-                await self._read_environment(self._process)
+                # Neither: another process took the directory between our look and our start.
+                while not (await self._join() or await self._run()):
+                    continue
         except TimeoutError:
             await self.stop()
             raise SandboxError(f"The sandbox did not start within {self._start_seconds:.0f} s.") from None
         except asyncio.CancelledError:
             await self.stop()
             raise
-        if _LAST_LINE not in self.environment:
-            await self._explain()
 
     async def stop(self) -> None:
         """End the sandbox if it is ours; harmless when it has ended already."""
@@ -112,33 +101,52 @@ class SandboxProcess:
             process.stdin.close()
         try:
             async with asyncio.timeout(END_SECONDS):
-                await process.wait()
+                await self._see_the_end(process)
         except TimeoutError:
             process.kill()
             await process.wait()
+
+    async def _see_the_end(self, process: asyncio.subprocess.Process) -> None:
+        """Wait for the end of the process and of its pipes, which its engine shares."""
+        await process.wait()
+        if process.stdout is not None:
+            await process.stdout.read()
         if self._listening is not None:
             await self._listening
 
-    def _join(self) -> bool:
-        """Use the sandbox that has our data directory, if one has and it answers already."""
-        other = live.find(self._data) if self._data is not None else None
-        if other is None or not other.url:
+    async def _join(self) -> bool:
+        """Use the sandbox that has our data directory, if one has, once it answers."""
+        if self._data is None:
             return False
-        from posthog_mcp.sandbox.server import environment  # noqa: PLC0415  uvicorn, not needed otherwise
+        while (other := live.find(self._data)) is not None:
+            if other.url:
+                self.environment = live.environment(other.url)
+                self.joined = True
+                return True
+            await asyncio.sleep(_LOOK_SECONDS)
+        return False
 
-        self.environment = environment(other.url)
-        self.joined = True
-        return True
-
-    async def _explain(self) -> None:
-        process = self._process
+    async def _run(self) -> bool:
+        """Start a sandbox of our own; False when another has the directory."""
+        self._process = process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "posthog_mcp.cli.sandbox",
+            *self._arguments,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        self._listening = asyncio.create_task(self._listen(process))
+        await self._read_environment(process)
+        if _LAST_LINE in self.environment:
+            return True
         await self.stop()
-        # Another process may have taken the directory between our look and our start.
-        if self._join():
-            return
-        if process is not None and process.returncode == ENGINE_MISSING_EXIT:
+        if process.returncode == live.IN_USE_EXIT:
+            return False
+        if process.returncode == ENGINE_MISSING_EXIT:
             raise EngineMissing
-        raise SandboxError("\n".join(self._complaints) or "The sandbox ended before it answered.")
+        raise SandboxError(self._complaint or "The sandbox ended before it answered.")
 
     async def _read_environment(self, process: asyncio.subprocess.Process) -> None:
         if process.stdout is None:
@@ -150,8 +158,8 @@ class SandboxProcess:
                 return
 
     async def _listen(self, process: asyncio.subprocess.Process) -> None:
-        """Keep its last complaints; read on, or it would stop at a full pipe."""
+        """Keep the last line of its complaints; read on, or it would stop at a full pipe."""
         if process.stderr is None:
             return
         while line := await process.stderr.readline():
-            self._complaints.append(line.decode(errors="replace").rstrip("\n"))
+            self._complaint = line.decode(errors="replace").strip() or self._complaint

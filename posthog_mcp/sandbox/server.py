@@ -17,11 +17,10 @@ from typing import Final, Literal
 
 import uvicorn
 
-from posthog_mcp.sandbox import live
+from posthog_mcp.sandbox import live, seed
 from posthog_mcp.sandbox.engine import EngineMissing
 from posthog_mcp.sandbox.http.app import build
 from posthog_mcp.sandbox.http.throttles import DEFAULT_LIMITS, LimitClass, Rate, Throttles, ThrottleScope
-from posthog_mcp.sandbox.project import PERSONAL_KEY, PROJECT_TOKEN, SECRET_KEY
 from posthog_mcp.sandbox.sandbox import Options, Sandbox
 
 SeedSize = Literal["none", "small", "large"]
@@ -59,20 +58,9 @@ class ServeOptions:
     parent_pipe: bool = False
 
 
-def environment(url: str) -> dict[str, str]:
-    """Return the variables that point a client of PostHog at the sandbox."""
-    return {
-        "POSTHOG_HOST": url,
-        "POSTHOG_API_KEY": PROJECT_TOKEN,
-        "POSTHOG_PERSONAL_API_KEY": PERSONAL_KEY,
-        "POSTHOG_PROJECT_SECRET_KEY": SECRET_KEY,
-        "POSTHOG_PROJECT_ID": "1",
-    }
-
-
 def print_environment(url: str) -> None:
     """Print the lines that a shell can evaluate."""
-    lines = [f"export {name}={value}\n" for name, value in environment(url).items()]
+    lines = [f"export {name}={value}\n" for name, value in live.environment(url).items()]
     sys.stdout.write("".join(lines))
     sys.stdout.flush()
 
@@ -88,6 +76,7 @@ async def serve(options: ServeOptions, announce: Callable[[str], None] = print_e
         EngineMissing: chdb is not installed.
         live.DirectoryInUseError: Another sandbox has the data directory.
         ListenError: The address cannot be listened on.
+        seed.HalfSeededError: An earlier process was stopped while it filled the data directory.
         OSError: The data directory cannot be used.
     """
     # Before anything else: where there is no engine, the rest (signals, locks) may be missing as well.
@@ -107,6 +96,8 @@ async def _serve(options: ServeOptions, announce: Callable[[str], None]) -> None
         throttles = Throttles(scope=options.throttle, limits=options.limits)
         sandbox = await Sandbox.open(data_dir, Options(throttles=throttles))
         try:
+            if options.seed != "none":
+                await seed.fill(sandbox, options.seed)
             url = _url(listening)
             server = _Server(sandbox, lambda: (claim.announce(url), announce(url)))
             await server.serve([listening])

@@ -6,10 +6,12 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import closing
 from pathlib import Path
 
 import httpx2
@@ -41,6 +43,14 @@ def alive(pid: int) -> bool:
 
 def children(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def is_seeding(store: Path) -> bool:
+    if not store.exists():
+        return False
+    with closing(sqlite3.connect(store)) as db:
+        tables = db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'documents'").fetchone()
+        return bool(tables[0]) and bool(db.execute("SELECT 1 FROM documents WHERE kind = 'seed'").fetchall())
 
 
 @pytest.fixture
@@ -103,6 +113,19 @@ def test_a_signal_ends_it_quietly_and_its_temporary_directory_with_it(
     assert list(tmp_path.iterdir()) == []
 
 
+async def test_it_can_be_stopped_while_it_seeds(tmp_path: Path) -> None:
+    running = await asyncio.create_subprocess_exec(
+        *COMMAND, "--seed", "large", "--data", str(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    await until(lambda: is_seeding(tmp_path / "sandbox.sqlite"), seconds=20)
+    running.send_signal(signal.SIGTERM)
+    printed, complaints = await asyncio.wait_for(running.communicate(), 8)
+    assert (running.returncode, printed, complaints) == (0, b"", b"")
+    async with asyncio.timeout(20):
+        with pytest.raises(SandboxError, match="stopped while it filled"):
+            await SandboxProcess(data=tmp_path, seed="large").start()
+
+
 async def test_it_ends_when_whoever_started_it_is_killed(tmp_path: Path) -> None:
     script = (
         "import asyncio\nfrom posthog_mcp.sandbox.process import SandboxProcess\n"
@@ -145,7 +168,7 @@ async def test_a_second_sandbox_on_a_directory_is_told_who_has_it(tmp_path: Path
             *COMMAND, "--data", str(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
         printed, complaints = await asyncio.wait_for(second.communicate(), 20)
-        assert second.returncode == 1
+        assert second.returncode == live.IN_USE_EXIT == 4
         assert printed == b""
         assert f"already in use by pid {first.pid} at {first.url}." in complaints.decode()
         assert len(complaints.splitlines()) == 1

@@ -216,6 +216,7 @@ class Engine:
         header = frame[0] if frame is not None else {}
         if "ready" not in header:
             await _end(process)
+            await _receive(process)
             if process.returncode == ENGINE_MISSING_EXIT:
                 raise EngineMissing
             if "error" in header:
