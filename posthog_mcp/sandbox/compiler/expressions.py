@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from posthog_mcp.sandbox.compiler.types import Output
 
 MAX_DEPTH = 120
+_ARITHMETIC = frozenset({"+", "-", "*", "/", "%"})
 # A column CTE is compiled wherever it is named, so a short text can stand for a long one.
 MAX_NODES = 50_000
 
@@ -113,9 +114,7 @@ class Expressions:
                 inner = self.compile(node.expr, scope)
                 return Sql(f"(NOT {inner.text})", "Boolean", nullable=inner.nullable)
             case ast.ArithmeticOperation():
-                return self.arithmetic(
-                    node.op, self.compile(node.left, scope), self.compile(node.right, scope)
-                )
+                return self._arithmetic_chain(node, scope)
             case ast.BetweenExpr():
                 return self._between(node, scope)
             case ast.SelectQuery() | ast.SelectSetQuery():
@@ -204,6 +203,18 @@ class Expressions:
             return constant(value=word == " AND ")
         text = f"({word.join(part.text for part in parts)})"
         return Sql(text, "Boolean", nullable=any(part.nullable for part in parts))
+
+    def _arithmetic_chain(self, node: ast.ArithmeticOperation, scope: Scope) -> Sql:
+        """`a + b + c ...`, which is a tree as deep as it is long, without going down into it."""
+        spine = [node]
+        while isinstance(spine[-1].left, ast.ArithmeticOperation):
+            spine.append(spine[-1].left)
+        value = self.compile(spine[-1].left, scope)
+        for step in reversed(spine):
+            if step.op not in _ARITHMETIC:
+                raise refuse(f"There is no operator {step.op}.", step)
+            value = self.arithmetic(step.op, value, self.compile(step.right, scope))
+        return value
 
     def arithmetic(self, op: str, left: Sql, right: Sql) -> Sql:
         """`left op right`; a moment plus or minus an interval stays a moment."""

@@ -241,3 +241,7 @@ async def test_a_with_that_grows_without_bound_is_refused():
     for query in (f"with {', '.join(parts)} select x from a39", f"with {', '.join(columns)} select b39"):
         with pytest.raises(Exception, match="too large"):
             compile_query(parse(query), WORLD)
+
+
+async def test_a_long_sum_is_not_deep(ask: Ask):
+    assert (await ask(f"select {' + '.join(['1'] * 150)} as n")).value == 150
