@@ -104,6 +104,14 @@ class PostHogClient:
         """The configured keys."""
         return self._caller.keys
 
+    def project_token(self) -> str:
+        """The project token, for those who send events themselves.
+
+        Raises:
+            WrongKey: There is none, or it is a key of another kind.
+        """
+        return self._project_token(endpoint("POST", "/batch/"), None)
+
     async def call(
         self,
         asked: Endpoint,

@@ -94,7 +94,10 @@ def story(now: datetime) -> list[Step]:
         Step(
             "Somebody looks at the checkout three times before we know who it is.",
             "capture_events",
-            {"events": json.dumps([_viewed(now - timedelta(minutes=minutes)) for minutes in (9, 6, 3)])},
+            {
+                "events": json.dumps([_viewed(now - timedelta(minutes=ago)) for ago in (9, 6, 3)]),
+                "wait": True,
+            },
             lambda answer: '"delivered":3' in answer,
         ),
         Step(
@@ -104,6 +107,7 @@ def story(now: datetime) -> list[Step]:
                 "distinct_id": _PERSON,
                 "anonymous_id": _ANONYMOUS,
                 "properties": {"email": _PERSON, "plan": "pro"},
+                "wait": True,
             },
             lambda answer: '"delivered":1' in answer,
         ),
@@ -141,6 +145,7 @@ def story(now: datetime) -> list[Step]:
                 "event": "order placed",
                 "distinct_id": _PERSON,
                 "properties": {"total": 42.5, "currency": "EUR"},
+                "wait": True,
             },
             lambda answer: '"delivered":1' in answer,
         ),

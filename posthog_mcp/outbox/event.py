@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 from uuid import UUID, uuid4
 
 from posthog_mcp import __version__
@@ -40,4 +40,5 @@ def made(
     body = text.encode("utf-8", "replace")
     if len(body) > MOST_BYTES:
         raise ValueError(f"is {len(body):,} bytes as JSON; PostHog takes events up to {MOST_BYTES:,}")
-    return Event(uuid, body)
+    person = marked.get("$set")
+    return Event(uuid, body, distinct_id, cast("dict[str, Any]", person) if isinstance(person, dict) else {})

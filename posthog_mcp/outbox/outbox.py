@@ -127,6 +127,10 @@ class Outbox:
                 return False
         return True
 
+    def person(self, distinct_id: str) -> dict[str, Any]:
+        """What was set on a person here within the last ten minutes, for flags that are asked at once."""
+        return self._store().person(self._target(), distinct_id)
+
     def deliver_leftovers(self) -> None:
         """Send what earlier processes left, for every host and project in the file."""
         for target, host, token in self._store().targets():

@@ -1,6 +1,8 @@
 """What the outbox keeps, and what it says of it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 from uuid import UUID
 
 
@@ -14,10 +16,19 @@ class OutboxDamaged(Exception):  # noqa: N818
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event, ready to be sent: its uuid and its JSON never change again."""
+    """One event, ready to be sent: its uuid and its JSON never change again.
+
+    Attributes:
+        uuid: Its id.
+        body: Its JSON.
+        distinct_id: Whose it is.
+        person: What it sets on the person (`$set`).
+    """
 
     uuid: UUID
     body: bytes
+    distinct_id: str = ""
+    person: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ An event is safe once `append` returns: the file has a log written ahead, so kil
 loses nothing; only a power cut could take the last commits.
 """
 
+import json
 import os
 import sqlite3
 import sys
@@ -11,6 +12,7 @@ import time
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from posthog_mcp.outbox.rows import DeadLetter, Event, OutboxDamaged, OutboxFull, Row, Status, Waiting
@@ -30,11 +32,17 @@ CREATE TABLE IF NOT EXISTS dead (
     seq INTEGER PRIMARY KEY, target INTEGER NOT NULL, uuid BLOB NOT NULL, historical INTEGER NOT NULL,
     body BLOB NOT NULL, reason TEXT NOT NULL, died REAL NOT NULL
 );
+CREATE TABLE IF NOT EXISTS persons (
+    seq INTEGER PRIMARY KEY, target INTEGER NOT NULL, distinct_id TEXT NOT NULL, at REAL NOT NULL,
+    properties TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS persons_id ON persons (target, distinct_id);
 CREATE TABLE IF NOT EXISTS delivered (seq INTEGER PRIMARY KEY, uuid BLOB NOT NULL UNIQUE);
 CREATE TABLE IF NOT EXISTS total (one INTEGER PRIMARY KEY CHECK (one = 1), events INTEGER NOT NULL);
 INSERT OR IGNORE INTO total VALUES (1, 0);
 """
 MOST_EVENTS, MOST_BYTES = 1_000_000, 1 << 30
+PERSON_SECONDS = 600.0
 LEASE_SECONDS = 60.0  # longer than one request may take
 _REMEMBERED = 100_000  # delivered uuids that can still be told from unknown ones
 
@@ -90,6 +98,31 @@ class Store:
                 [(target, event.uuid.bytes, historical, now, event.body) for event in events],
             ).rowcount
             self._db.execute("UPDATE total SET events = events + ?", (added,))
+            self._remember_persons(target, events, now)
+
+    def person(self, target: int, distinct_id: str) -> dict[str, Any]:
+        """What was set on a person through this file within the last ten minutes.
+
+        PostHog takes a moment to know it; a flag evaluated until then has to be told.
+        """
+        rows = self._db.execute(
+            "SELECT properties FROM persons WHERE target = ? AND distinct_id = ? AND at > ? ORDER BY seq",
+            (target, distinct_id, time.time() - PERSON_SECONDS),
+        )
+        known: dict[str, Any] = {}
+        for (properties,) in rows:
+            known.update(json.loads(properties))
+        return known
+
+    def _remember_persons(self, target: int, events: Sequence[Event], now: float) -> None:
+        set_now = [
+            (target, event.distinct_id, now, json.dumps(event.person)) for event in events if event.person
+        ]
+        if set_now:
+            self._db.execute("DELETE FROM persons WHERE at < ?", (now - PERSON_SECONDS,))
+            self._db.executemany(
+                "INSERT INTO persons (target, distinct_id, at, properties) VALUES (?, ?, ?, ?)", set_now
+            )
 
     def room(self) -> int:
         """How many more events fit."""

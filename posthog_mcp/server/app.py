@@ -80,6 +80,8 @@ class App:
     async def close(self) -> None:
         """Close what was opened."""
         if self._services is not None:
+            if self._services.outbox is not None:
+                await self._services.outbox.close()
             await self._services.api.close()
         if self._late is not None:
             await self._late.close()

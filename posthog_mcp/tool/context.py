@@ -7,7 +7,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from posthog_mcp.api.errors import MissingScope, PostHogError
+from posthog_mcp.outbox import Outbox
 from posthog_mcp.safety import clean
+from posthog_mcp.settings import OutboxPlace
 from posthog_mcp.tool.consent import Question
 
 if TYPE_CHECKING:
@@ -62,6 +64,7 @@ class Services:
     settings: Settings
     projects: dict[int, Project] = field(default_factory=dict[int, Project])
     token_project: Project | None = None
+    outbox: Outbox | None = None
 
 
 async def _no_progress(done: float, total: float | None, message: str) -> None:
@@ -175,6 +178,25 @@ class Context:
             mine = (project for project in seen if project.token == token.get_secret_value())
             self.services.token_project = next(mine, None)
         return self.services.token_project
+
+    def outbox(self) -> Outbox:
+        """Where events go.
+
+        Raises:
+            WrongKey: There is no project token, or it is of another kind.
+        """
+        services = self.services
+        if services.outbox is None:
+            settings = self.settings
+            services.outbox = Outbox(
+                self.api.project_token(),
+                settings.host,
+                settings.data_dir if settings.outbox is OutboxPlace.DISK else None,
+                proxy=settings.proxy.get_secret_value() if settings.proxy else "",
+                ca_file=settings.ca_file,
+            )
+            services.outbox.deliver_leftovers()
+        return services.outbox
 
     def link(self, project: Project, path: str) -> str:
         """The page of PostHog's app that shows an object, such as `feature_flags/12`."""

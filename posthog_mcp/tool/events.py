@@ -1,14 +1,12 @@
 """Events as PostHog takes them, made from what an agent gives."""
 
-import json
-import math
 from datetime import datetime, timedelta
-from typing import Any, cast
-from uuid import UUID, uuid4
+from typing import Any
+from uuid import UUID
 
 from pydantic import Field, field_validator, model_validator
 
-from posthog_mcp import __version__
+from posthog_mcp import outbox
 from posthog_mcp.tool.arguments import Input, JsonObject
 from posthog_mcp.tool.times import Moment, iso, parse_time
 
@@ -37,8 +35,6 @@ _NO_ID = frozenset(
         "[object object]",
     }
 )
-# PostHog takes about 1 MB; its own SDKs drop what is larger than this.
-MOST_BYTES = 900 * 1024
 _FUTURE = timedelta(hours=23)  # PostHog moves later times to the time of arrival
 _OWN_EVENTS = {
     "$identify": "identify_person",
@@ -97,7 +93,7 @@ class Event(Input):
         return self
 
 
-def posthog_event(event: Event, now: datetime) -> dict[str, Any]:
+def posthog_event(event: Event, now: datetime) -> outbox.Event:
     """The event as `/batch/` takes it, with the uuid and the time that stay the same when it is sent again.
 
     Raises:
@@ -113,39 +109,5 @@ def posthog_event(event: Event, now: datetime) -> dict[str, Any]:
         properties["$groups"] = event.groups
     if event.anonymous:
         properties["$process_person_profile"] = False
-    return made(event.event, event.distinct_id, properties, moment, event.uuid)
-
-
-def made(
-    name: str, distinct_id: str, properties: dict[str, Any], moment: datetime, uuid: str = ""
-) -> dict[str, Any]:
-    """An event of these parts, marked as sent by this program.
-
-    Raises:
-        ValueError: It is too large, or holds what JSON cannot.
-    """
-    # Where the event came from is this machine, which says nothing about where the person is.
-    marked = {"$lib": "posthog-mcp", "$lib_version": __version__, "$geoip_disable": True, **properties}
-    _check_numbers(marked)
-    event = {
-        "event": name,
-        "distinct_id": distinct_id,
-        "uuid": uuid or str(uuid4()),
-        "timestamp": iso(moment),
-        "properties": marked,
-    }
-    size = len(json.dumps(event, ensure_ascii=False).encode("utf-8", "surrogatepass"))
-    if size > MOST_BYTES:
-        raise ValueError(f"is {size:,} bytes as JSON; PostHog takes events up to {MOST_BYTES:,}")
-    return event
-
-
-def _check_numbers(value: Any) -> None:
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError("holds a number that JSON cannot write (NaN or infinity)")
-    if isinstance(value, dict):
-        for item in cast("dict[str, Any]", value).values():
-            _check_numbers(item)
-    elif isinstance(value, list):
-        for item in cast("list[Any]", value):
-            _check_numbers(item)
+    uuid = UUID(event.uuid) if event.uuid else None
+    return outbox.made(event.event, event.distinct_id, properties, moment, uuid)

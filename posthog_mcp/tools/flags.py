@@ -34,11 +34,13 @@ class EvaluateFlags(Input):
 @tool(area="flags", access=Access.READ, title="Evaluate feature flags", keys=("project",))
 async def evaluate_flags(ctx: Context, args: EvaluateFlags) -> Table:
     """What a person gets for feature flags, as an application would see it: value, payload and reason."""
+    # PostHog may not know yet what was set on the person a moment ago.
+    lately = ctx.outbox().person(args.distinct_id)
     answer = await ctx.api.flags(
         args.distinct_id,
         flag_keys=args.flags or None,
         groups=args.groups,
-        person_properties=args.person_properties,
+        person_properties=lately | args.person_properties,
         group_properties=args.group_properties,
     )
     if answer.quota_limited:
@@ -51,6 +53,8 @@ async def evaluate_flags(ctx: Context, args: EvaluateFlags) -> Table:
     about = [f"Flags for {args.distinct_id}, evaluated by PostHog."]
     if answer.incomplete:
         about.append("PostHog could not compute every flag: those missing or failed are unknown, not off.")
+    if lately:
+        about.append(f"Set here within the last ten minutes, and used: {', '.join(sorted(lately))}.")
     missing = [key for key in args.flags if key not in found]
     if missing:
         about.append(f"Not among the active flags: {', '.join(missing)}. list_flags shows the keys.")

@@ -1,5 +1,6 @@
 """HogQL: any question in SQL, and the names to ask it with."""
 
+import difflib
 from typing import Any, Literal
 from uuid import uuid4
 
@@ -45,18 +46,18 @@ async def query_hogql(ctx: Context, args: QueryHogql) -> Table:
     Without LIMIT 100 rows come back; OFFSET is refused: continue with a WHERE on the last row. Put values
     that are not yours into `values`. describe_schema has the names.
     """
-    notes = [] if args.unchecked else _checked(args)
+    notes = _checked(args)
     project = await ctx.project(args)
     answer = await _run(ctx, project, args, notes)
-    types = [str(kind[1] if isinstance(kind, list) else kind) for kind in answer.get("types") or []]
-    columns = [str(name) for name in answer.get("columns") or []]
+    columns: list[str] = answer.get("columns") or []
+    types: list[list[str]] = answer.get("types") or []
     return Table(
         about=[f"Project {project}, times in {answer.get('timezone') or 'UTC'}.{_freshness(answer)}", *notes],
         columns=columns,
         rows=answer.get("results") or [],
         more=_continue,
         has_more=bool(answer.get("hasMore")),
-        outsiders=frozenset(name for name, kind in zip(columns, types, strict=False) if _carries_words(kind)),
+        outsiders=frozenset(name for name, kind in types if _carries_words(kind)),
         empty=[
             "Check the names (describe_schema), the period, and the exact spelling of values.",
             "Events sent a moment ago may not be there yet.",
@@ -67,10 +68,10 @@ async def query_hogql(ctx: Context, args: QueryHogql) -> Table:
 def _checked(args: QueryHogql) -> list[str]:
     """Notes on the query; one that cannot run is refused here, before it costs a request."""
     try:
-        query = hogql.check(args.query, args.values)
-    except hogql.Refused as refused:
-        raise ToolFailure("The query was not sent.", refused.why, refused.next_step) from None
-    return hogql.notes(query)
+        query = hogql.refuse(args.query, args.values, unchecked=args.unchecked)
+    except hogql.QueryRefusedError as refused:
+        raise ToolFailure(f"The query was not sent. {refused.what}", refused.why, refused.next) from None
+    return hogql.notes(query) if query else []
 
 
 async def _run(ctx: Context, project: Project, args: QueryHogql, notes: list[str]) -> Json:
@@ -137,13 +138,13 @@ class DescribeSchema(ProjectInput):
     area="query",
     access=Access.READ,
     title="Describe the schema",
-    scopes=("event_definition:read", "property_definition:read"),
+    scopes=("query:read", "event_definition:read", "property_definition:read"),
 )
 async def describe_schema(ctx: Context, args: DescribeSchema) -> Table:
     """Names for query_hogql: tables and events; one table's columns; one event's properties; a search."""
     project = await ctx.project(args)
     if args.table:
-        rows, what = _columns(args.table), f"Columns of {args.table}"
+        rows, what = _columns(args.table, await _tables(ctx, project)), f"Columns of {args.table}"
     elif args.event:
         query = {"event_names": [args.event], "filter_by_event_names": True, "limit": args.limit}
         rows, what = await _properties(ctx, project, query), f"Properties of {args.event}"
@@ -152,7 +153,9 @@ async def describe_schema(ctx: Context, args: DescribeSchema) -> Table:
         rows = [*await _events(ctx, project, query), *await _properties(ctx, project, query)]
         what = f"Events and properties with {args.search} in the name"
     else:
-        tables = [["table", name, "", ", ".join(columns)] for name, columns in hogql.TABLES.items()]
+        tables = [
+            ["table", name, "", ", ".join(fields)] for name, fields in (await _tables(ctx, project)).items()
+        ]
         rows, what = [*tables, *await _events(ctx, project, {"limit": args.limit})], "Tables and events"
     return Table(
         about=[f"{what}, project {project}."],
@@ -163,15 +166,25 @@ async def describe_schema(ctx: Context, args: DescribeSchema) -> Table:
     )
 
 
-def _columns(table: str) -> list[list[Any]]:
-    columns = hogql.TABLES.get(table)
-    if columns is None:
+async def _tables(ctx: Context, project: Project) -> dict[str, dict[str, str]]:
+    """Columns with their types by table, the project's own tables included."""
+    body = {"query": {"kind": "DatabaseSchemaQuery"}}
+    tables: dict[str, Json] = (await ctx.api.post(_QUERY, body, project_id=project.id))["tables"]
+    return {
+        name: {field: str(known.get("type") or "") for field, known in table["fields"].items()}
+        for name, table in tables.items()
+    }
+
+
+def _columns(table: str, tables: dict[str, dict[str, str]]) -> list[list[Any]]:
+    if table not in tables:
+        near = difflib.get_close_matches(table, tables, n=3)
         raise ToolFailure(
-            f"There is no table `{table}` that is known here.",
-            f"Known are {', '.join(hogql.TABLES)}.",
-            "For a table of your own, ask query_hogql for one row of all its columns.",
+            f"There is no table `{table}`.",
+            f"Similar: {', '.join(near)}." if near else f"There are {', '.join(sorted(tables))}.",
+            "describe_schema without arguments lists them with their columns.",
         )
-    return [["column", name, kind, ""] for name, kind in columns.items()]
+    return [["column", name, kind, ""] for name, kind in tables[table].items()]
 
 
 async def _events(ctx: Context, project: Project, query: Json) -> list[list[Any]]:

@@ -1,6 +1,7 @@
 """Tools against a real sandbox: one process for all tests of a worker, each test with names of its own."""
 
 import os
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from itertools import count
@@ -15,6 +16,7 @@ from posthog_mcp.sandbox.process import SandboxProcess
 from posthog_mcp.server.app import App
 from posthog_mcp.settings import Settings
 
+_COUNT = re.compile(r"\d+ (of .+ )?rows?\.")
 _names = count()
 
 
@@ -46,10 +48,11 @@ class Agent:
         return text
 
     async def rows(self, tool: str, **arguments: Any) -> list[list[Any]]:
-        """The rows of a table that is asked for as text: below the header line, unescaped not."""
+        """The rows of a table: what stands below the line that counts them and the columns."""
         lines = (await self.ask(tool, **arguments)).split("\n")
-        start = next(place for place, line in enumerate(lines) if "\t" in line)
-        return [line.split("\t") for line in lines[start + 1 :] if not line.startswith("</data ")]
+        counted = next(place for place, line in enumerate(lines) if _COUNT.match(line))
+        body = [line for line in lines[counted + 1 :] if not line.startswith(("<data ", "</data "))]
+        return [line.split("\t") for line in body[1:]]
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ async def _stored(agent, distinct_id: str, column: str) -> str:
 
 async def test_an_event_arrives_with_its_properties(agent, name):
     sent = await agent.record(
-        "capture_event", event="order placed", distinct_id=name, properties={"total": 42.5}
+        "capture_event", wait=True, event="order placed", distinct_id=name, properties={"total": 42.5}
     )
     assert sent["delivered"] == 1
     assert sent["project"] == "Sandbox (1)"
@@ -24,17 +24,19 @@ async def test_an_event_arrives_with_its_properties(agent, name):
 
 
 async def test_properties_may_be_json_text(agent, name):
-    await agent.record("capture_event", event="seen", distinct_id=name, properties='{"page": "/a"}')
+    await agent.record(
+        "capture_event", wait=True, event="seen", distinct_id=name, properties='{"page": "/a"}'
+    )
     assert "seen\t/a" in await _stored(agent, name, "properties.page")
 
 
 async def test_an_anonymous_event_makes_no_person(agent, name):
-    await agent.record("capture_event", event="seen", distinct_id=name, anonymous=True)
+    await agent.record("capture_event", wait=True, event="seen", distinct_id=name, anonymous=True)
     assert "propertyless" in await _stored(agent, name, "properties.page")
 
 
 async def test_groups_travel_with_the_event(agent, name):
-    await agent.record("capture_event", event="seen", distinct_id=name, groups={"company": "acme"})
+    await agent.record("capture_event", wait=True, event="seen", distinct_id=name, groups={"company": "acme"})
     text = await agent.ask(
         "query_hogql", query="SELECT $group_0 FROM events WHERE distinct_id = {who}", values={"who": name}
     )
@@ -42,7 +44,7 @@ async def test_groups_travel_with_the_event(agent, name):
 
 
 async def test_a_timestamp_may_be_relative(agent, name):
-    await agent.record("capture_event", event="seen", distinct_id=name, timestamp="-2d")
+    await agent.record("capture_event", wait=True, event="seen", distinct_id=name, timestamp="-2d")
     query = "SELECT dateDiff('hour', timestamp, now()) FROM events WHERE distinct_id = {who}"
     assert (await agent.rows("query_hogql", query=query, values={"who": name})) == [["48"]]
 
@@ -60,7 +62,7 @@ async def test_the_same_uuid_counts_once(agent, name):
 
 async def test_thousands_go_in_one_call(agent, name):
     events = [{"event": name, "distinct_id": f"{name}-{n % 7}", "properties": {"n": n}} for n in range(3_000)]
-    sent = await agent.record("capture_events", events=json.dumps(events))
+    sent = await agent.record("capture_events", wait=True, events=json.dumps(events))
     assert sent["delivered"] == 3_000
     assert sent["uuids_not_shown"] == 2_980
     query = "SELECT count(), uniq(person_id), sum(toInt(properties.n)) FROM events WHERE event = {e}"
@@ -98,7 +100,7 @@ async def test_an_event_too_large_is_refused_before_it_is_sent(agent, name):
 
 
 async def test_a_dry_run_shows_the_event_and_sends_nothing(agent, name):
-    shown = await agent.record("capture_event", event=name, distinct_id=name, dry_run=True)
+    shown = await agent.record("capture_event", wait=True, event=name, distinct_id=name, dry_run=True)
     assert shown["would_send"][0]["event"] == name
     assert await agent.rows(
         "query_hogql", query="SELECT count() FROM events WHERE event = {e}", values={"e": name}
@@ -107,17 +109,19 @@ async def test_a_dry_run_shows_the_event_and_sends_nothing(agent, name):
 
 async def test_identifying_links_the_visits_before_it(agent, name):
     visitor, ada = f"{name}-visitor", f"{name}-ada"
-    await agent.record("capture_event", event="seen", distinct_id=visitor)
-    await agent.record("identify_person", distinct_id=ada, anonymous_id=visitor, properties={"plan": "pro"})
-    await agent.record("capture_event", event="bought", distinct_id=ada)
+    await agent.record("capture_event", wait=True, event="seen", distinct_id=visitor)
+    await agent.record(
+        "identify_person", wait=True, distinct_id=ada, anonymous_id=visitor, properties={"plan": "pro"}
+    )
+    await agent.record("capture_event", wait=True, event="bought", distinct_id=ada)
     query = "SELECT uniq(person_id), max(person.properties.plan) FROM events WHERE distinct_id IN ({a}, {b})"
     assert await agent.rows("query_hogql", query=query, values={"a": visitor, "b": ada}) == [["1", "pro"]]
 
 
 async def test_properties_once_do_not_overwrite(agent, name):
-    await agent.record("identify_person", distinct_id=name, properties={"plan": "pro"})
+    await agent.record("identify_person", wait=True, distinct_id=name, properties={"plan": "pro"})
     await agent.record(
-        "identify_person", distinct_id=name, properties_once={"plan": "free", "source": "mail"}
+        "identify_person", wait=True, distinct_id=name, properties_once={"plan": "free", "source": "mail"}
     )
     query = (
         "SELECT properties.plan, properties.source FROM persons "

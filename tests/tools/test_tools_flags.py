@@ -19,7 +19,7 @@ async def test_a_flag_for_everyone_is_on_for_anyone(agent, name):
 
 async def test_conditions_decide_by_what_is_known_of_the_person(agent, name):
     await _create(agent, name, conditions=[{"property": "plan", "value": "pro"}])
-    await agent.record("identify_person", distinct_id=name, properties={"plan": "pro"})
+    await agent.record("identify_person", wait=True, distinct_id=name, properties={"plan": "pro"})
     assert (await agent.rows("evaluate_flags", distinct_id=name, flags=[name]))[0][1] == "true"
     assert (await agent.rows("evaluate_flags", distinct_id=f"{name}-x", flags=[name]))[0][1] == "false"
 
