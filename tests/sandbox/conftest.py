@@ -8,7 +8,6 @@ import httpx2
 import pytest
 
 from posthog_mcp.sandbox.engine import Engine
-from posthog_mcp.sandbox.engine.schema import TABLES
 from posthog_mcp.sandbox.http.app import build
 from posthog_mcp.sandbox.http.throttles import Throttles
 from posthog_mcp.sandbox.sandbox import Options, Sandbox
@@ -37,7 +36,10 @@ def options() -> Options:
 
 @pytest.fixture
 async def sandbox(shared_engine: Engine, tmp_path: Path, options: Options) -> AsyncIterator[Sandbox]:
-    for table in TABLES:
+    used = await shared_engine.query(
+        "SELECT name FROM system.tables WHERE database = 'ph' AND total_rows > 0"
+    )
+    for (table,) in used.rows:
         await shared_engine.execute(f"TRUNCATE TABLE ph.{table}")
     sandbox = Sandbox(shared_engine, Store(tmp_path / "sandbox.sqlite"), options)
     await sandbox.start()

@@ -108,6 +108,7 @@ async def run(asked: Asked, query: ast.Query, *, one_more: bool = False) -> Ran:
 
 async def fetch(sandbox: Sandbox, query: ast.Query) -> Ran:
     """Run a query of the sandbox's own, for a list; the query has a LIMIT."""
+    await sandbox.cohorts.refresh()
     asked = Asked(sandbox, {}, world_of(sandbox), uuid4().hex, sandbox.options.query_seconds)
     return await run(asked, query, one_more=True)
 

@@ -64,6 +64,7 @@ class Queries:
 
     async def _run(self, request: Request, seconds: float) -> Answer:
         runner, query = runner_of(request.query)
+        await self._sandbox.cohorts.refresh()
         world = world_of(self._sandbox, query.get("modifiers"))
         answer = await runner(Asked(self._sandbox, query, world, request.query_id, seconds))
         self.budget.debit(answer.read_bytes)
