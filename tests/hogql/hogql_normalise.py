@@ -3,7 +3,7 @@
 What differs, and why:
 
 * Keys of PostHog's tree whose value is null or false are left out, as are ours at their default.
-* `is_null_comparison_style` is our `null_style`; `over_expr` and `over_identifier` are `over` and `over_name`;
+* `is_null_comparison_style` is our `null_style`, `over_expr` and `over_identifier` are `over`, `over_name`;
   `sample_value` and `offset_value` of a SAMPLE are `value` and `offset`.
 * Numbers too large or odd for JSON (`value_type: number`) are numbers.
 * PostHog's TypeCast, TryCast and IsDistinctFrom are calls of `cast`, `try_cast`, `isDistinctFrom` and
@@ -52,9 +52,8 @@ def _node(node: ast.Node) -> Json:
         ) or (field.name == "group_by_mode" and str(value).startswith("with "))
         if field.name in ("start", "end") or forgotten:
             continue
-        if isinstance(node, ast.Constant) or (value is not None and value is not False and value != default):
-            found[field.name] = ours(value)
-        elif field.default is MISSING:
+        unset = value is None or value is False or value == default
+        if isinstance(node, ast.Constant) or field.default is MISSING or not unset:
             found[field.name] = ours(value)
     return _without_empty_lists(found)
 

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from itertools import product
 
 BINARY = (
-    "+", "-", "*", "/", "%", "||", "=", "!=", "<", ">=", "like", "not like", "ilike", "in", "not in", "in cohort", "=~",
-    "!~*", "??", "and", "or", "<=>", "is distinct from", "as", "?:", "between", "not between",
+    "+", "-", "*", "/", "%", "||", "=", "!=", "<", ">=", "like", "not like", "ilike", "in", "not in",
+    "in cohort", "=~", "!~*", "??", "and", "or", "<=>", "is distinct from", "as", "?:", "between",
+    "not between",
 )  # fmt: skip
 BEFORE = ("-", "not ", "interval ", "x -> ", "")
 AFTER = ("is null", "is not null", "::int", "[1]", ".x", ".1", "?.y", "(z)")

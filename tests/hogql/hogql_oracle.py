@@ -1,7 +1,7 @@
 """PostHog's own parser (PyPI `hogql-parser`), which the tests compare ours with.
 
-The extension imports classes of PostHog's backend, which nobody but the backend has; empty stand-ins are enough.
-They are gone again afterwards, so that the SDK, which is also called `posthog`, still imports.
+The extension imports classes of PostHog's backend, which nobody but the backend has; empty stand-ins are
+enough. They are gone again afterwards, so that the SDK, which is also called `posthog`, still imports.
 """
 
 import json

@@ -13,7 +13,7 @@ from posthog_mcp.hogql import HogQLSyntaxError, parse, parse_expr
 DATA = Path(__file__).parent.parent / "data"
 CORPUS = (DATA / "hogql_corpus.sql").read_text(encoding="utf-8").strip().split("\n---\n")
 PROBES = (DATA / "hogql_probes.txt").read_text(encoding="utf-8").splitlines()
-"""Short texts around every construct, right and wrong; those with `!` in front are queries, the others expressions."""
+"""Short texts around every construct, right and wrong; after `!` a query, else an expression."""
 
 
 def compare(text: str, *, query: bool) -> str:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from posthog_mcp.hogql import ast, parse, parse_expr, quote_identifier, quote_string, quote_value
 
 HOSTILE = (
-    "", "'", "''", "\\", "\\'", "' or 1 = 1 --", "'; drop table x", "a\nb", "\0", "\\0", "{x}", "/*", "--", "é日\u202e", "\x1b[0m",
-    "`", '"', "\\x41", "\\N", "${x}", "\ufeff", "\r\n\t\b\f\a\v",
+    "", "'", "''", "\\", "\\'", "' or 1 = 1 --", "'; drop table x", "a\nb", "\0", "\\0", "{x}", "/*", "--",
+    "é日\u202e", "\x1b[0m", "`", '"', "\\x41", "\\N", "${x}", "\ufeff", "\r\n\t\b\f\a\v",
 )  # fmt: skip
 
 
