@@ -206,6 +206,12 @@ async def test_what_the_team_made_is_there_and_leaves_no_trace_of_how(seeded: Se
     notes = seeded.sandbox.store.all("annotation")
     assert [note["content"] for note in notes] == [text for _, text in product.NOTES]
     assert notes[0]["date_marker"].startswith("2026-05-06")
+    flags = {flag["key"]: flag["filters"] for flag in seeded.sandbox.store.all("feature_flag")}
+    assert flags[product.FLAG]["multivariate"] == product.FLAGS[0]["filters"]["multivariate"]
+    assert product.REPORTS_FLAG in flags
+    cohorts = {cohort["name"]: cohort["count"] for cohort in seeded.sandbox.store.all("cohort")}
+    assert cohorts["Paying members"] == seeded.answers.paying() > 10
+    assert cohorts["Lapsed"] > 10
     assert len(seeded.sandbox.requests) == 0
     assert seeded.sandbox.throttles.admit("crud", key="k", organization="o") == 0.0
 
@@ -225,8 +231,14 @@ async def test_filling_again_does_nothing_and_half_filled_is_refused(tmp_path: P
 
 @needs_engine
 async def test_the_program_seeds_before_it_says_where_it_is() -> None:
-    async with SandboxProcess(seed="small") as sandbox, httpx2.AsyncClient(trust_env=False) as client:
-        listed = await client.get(
-            f"{sandbox.url}/api/projects/1/annotations/", headers={"Authorization": "Bearer phx_sandbox"}
+    query = "select count(), count(distinct person_id) from events where event = 'signed_up'"
+    async with (
+        SandboxProcess(seed="small") as sandbox,
+        httpx2.AsyncClient(trust_env=False, timeout=20) as client,
+    ):
+        answer = await client.post(
+            f"{sandbox.url}/api/projects/1/query/",
+            headers={"Authorization": "Bearer phx_sandbox"},
+            json={"query": {"kind": "HogQLQuery", "query": query}},
         )
-    assert listed.json()["count"] == len(product.NOTES)
+    assert answer.json()["results"] == [[300, 300]]

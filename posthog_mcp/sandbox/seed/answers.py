@@ -64,6 +64,10 @@ class Answers:
                 sums[name] += total
         return sums
 
+    def paying(self) -> int:
+        """Members on a paid plan now: the cohort "Paying members"."""
+        return sum(person.bought is not None and not person.cancelled for person in self.members)
+
     def companies(self) -> int:
         """Groups of the type `company`."""
         return len({person.company for person in self.members} - {None})

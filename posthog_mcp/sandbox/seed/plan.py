@@ -289,7 +289,7 @@ def _pay(draw: random.Random, day: int, gone: int, days: dict[int, tuple[Act, ..
         days[renewal] = (*days.get(renewal, ()), Act("renew", payment))
         renewal += _RENEWAL_DAYS
     if gone < product.DAYS:
-        days[gone] = (Act("use", 1), Act("cancel", draw.choice(product.CANCEL_REASONS)))
+        days[gone] = (*days.get(gone, (Act("use", 1),)), Act("cancel", draw.choice(product.CANCEL_REASONS)))
 
 
 def _pick(draw: random.Random, choices: tuple[Choice, ...], weights: tuple[int, ...]) -> Choice:

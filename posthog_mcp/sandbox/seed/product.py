@@ -151,8 +151,8 @@ class Chance:
     #: Of those active in the last week: in the last three hours too.
     JUST_NOW: Final = 0.2
     CLICKS: Final = 0.2
-    BREAKS: Final = 0.008
-    BREAKS_BROKEN: Final = 0.45
+    BREAKS: Final = 0.012
+    BREAKS_BROKEN: Final = 0.7
     BREAKS_REPAIRED: Final = 0.08
 
 
