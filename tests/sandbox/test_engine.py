@@ -179,6 +179,10 @@ async def test_a_query_that_fails_while_it_writes_leaks_no_rows_into_the_next(en
         assert (await engine.query("SELECT 42 AS answer")).rows == [[42]]
 
 
+async def test_long_sql_is_taken(engine: Engine) -> None:
+    assert (await engine.query(f"SELECT length('{'x' * 1_000_000}')")).rows == [[1_000_000]]
+
+
 async def test_settings_of_a_query_are_given_beside_its_sql(engine: Engine) -> None:
     joined = "SELECT b.x FROM (SELECT 1 AS x) AS a LEFT JOIN (SELECT 2 AS x) AS b ON a.x = b.x"
     assert (await engine.query(joined)).rows == [[0]]

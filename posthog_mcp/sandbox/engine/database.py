@@ -25,6 +25,8 @@ READ: Final[Settings] = {
     "max_result_rows": 50_001,
     "max_result_bytes": 256_000_000,
     "max_threads": 2,
+    # Compiled SQL is some times longer than the HogQL it comes from.
+    "max_query_size": 8_000_000,
     "session_timezone": "UTC",
     "date_time_output_format": "iso",
     "output_format_json_escape_forward_slashes": 0,
