@@ -89,8 +89,12 @@ class Sandbox:
 
         await anyio.Path(data_dir).mkdir(parents=True, exist_ok=True, mode=0o700)
         engine = await Engine.start(data_dir / "engine")
-        sandbox = cls(engine, Store(data_dir / "sandbox.sqlite"), options or Options())
-        await sandbox.start()
+        try:
+            sandbox = cls(engine, Store(data_dir / "sandbox.sqlite"), options or Options())
+            await sandbox.start()
+        except BaseException:
+            await engine.close()
+            raise
         return sandbox
 
     async def start(self) -> None:

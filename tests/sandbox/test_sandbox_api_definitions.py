@@ -133,3 +133,10 @@ async def test_the_type_of_a_property_can_be_corrected(sandbox: Sandbox, api: As
     assert sandbox.ingest.definitions.property_type("event", "coupon") == "Numeric"
     reply = await api.patch(f"{PROPERTIES}{one['id']}/", json={"property_type": "Colour"})
     assert (reply.status_code, reply.json()["attr"]) == (400, "property_type")
+
+
+async def test_sessions_have_properties_without_any_event(api: AsyncClient):
+    page = (await api.get(PROPERTIES, params={"type": "session", "search": "duration"})).json()
+    assert [(one["name"], one["property_type"]) for one in page["results"]] == [
+        ("$session_duration", "Duration")
+    ]

@@ -133,6 +133,11 @@ async def test_values_filters_and_variables_fill_placeholders(api: AsyncClient):
     reply = await api.post(QUERY, json={"query": query, "variables_override": override})
     assert reply.json()["results"] == [[2]]
 
+    query = {"kind": "HogQLQuery", "query": "select count() from events where {filters}"}
+    narrowed = {"date_from": "-1d", "properties": [{"type": "person", "key": "plan", "value": "pro"}]}
+    reply = await api.post(QUERY, json={"query": query, "filters_override": narrowed})
+    assert reply.json()["results"] == [[1]]
+
 
 @pytest.mark.usefixtures("shop")
 @pytest.mark.parametrize(

@@ -10,6 +10,8 @@ import pytest
 
 from posthog_mcp.sandbox.http.app import build
 from posthog_mcp.sandbox.http.faults import ConnectionDropped
+from posthog_mcp.sandbox.ingest import RawEvent
+from posthog_mcp.sandbox.process import SandboxProcess
 
 if TYPE_CHECKING:
     from httpx2 import AsyncClient
@@ -86,7 +88,24 @@ async def test_another_machine_cannot_reach_the_sandboxs_own_pages(sandbox: Sand
             assert (await stranger.get(path)).status_code == 403
 
 
-async def test_status_names_the_versions(api: AsyncClient):
+async def test_status_names_the_versions_and_what_ingestion_warned_about(sandbox: Sandbox, api: AsyncClient):
+    await sandbox.ingest.accept([RawEvent("seen", "x" * 401)])
     status = (await api.get("/_sandbox/status")).json()
-    assert status["ok"] is True
+    assert (status["ok"], status["throttled"]) == (True, 0)
     assert status["engine"].count(".") >= 2
+    assert [one["type"] for one in status["ingestion_warnings"]] == ["distinct_id_too_long"]
+
+
+async def test_health_and_preflight_need_no_key(anyone: AsyncClient):
+    assert (await anyone.get("/_health")).status_code == 200
+    assert (await anyone.get("/_preflight/")).json()["clickhouse"] is True
+
+
+async def test_over_a_socket_a_dropped_connection_gives_no_answer_and_hurts_nobody_else():
+    async with SandboxProcess() as process, httpx2.AsyncClient(base_url=process.url) as client:
+        key = {"Authorization": "Bearer phx_sandbox"}
+        for drop, kept in (("before", 0), ("after", 1)):
+            await client.post(FAULTS, json={"route": NOTES, "drop": drop, "times": 1})
+            with pytest.raises(httpx2.RemoteProtocolError):
+                await client.post(NOTES, json={"content": "x"}, headers=key)
+            assert (await client.get(NOTES, headers=key)).json()["count"] == kept

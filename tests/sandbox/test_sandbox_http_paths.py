@@ -106,6 +106,37 @@ async def test_another_media_type_is_415(api: AsyncClient):
     }
 
 
+async def test_a_body_over_20_mb_is_413(api: AsyncClient):
+    reply = await api.post(NOTES, content=b" " * (20 * 1024 * 1024 + 1))
+    assert reply.status_code == 413
+
+
+async def test_while_the_sandbox_stops_changes_are_refused_with_503(sandbox: Sandbox, api: AsyncClient):
+    await sandbox.ingest.close()
+    group = {"group_type_index": 0, "group_key": "acme"}
+    sandbox.ingest.groups.register("company", sandbox.clock())
+    reply = await api.post("/api/projects/1/groups/", json=group)
+    assert (reply.status_code, reply.json()["type"]) == (503, "server_error")
+    assert "Traceback" not in reply.text
+
+
+async def test_what_nobody_foresaw_is_500_and_says_nothing(
+    sandbox: Sandbox, api: AsyncClient, monkeypatch: pytest.MonkeyPatch
+):
+    def broken(_kind: str) -> None:
+        raise RuntimeError("a secret of the inside")
+
+    monkeypatch.setattr(sandbox.store, "all", broken)
+    reply = await api.get(NOTES)
+    assert reply.status_code == 500
+    assert reply.json() == {
+        "type": "server_error",
+        "code": "error",
+        "detail": "A server error occurred.",
+        "attr": None,
+    }
+
+
 async def test_pages_link_to_each_other_on_the_clients_own_host(api: AsyncClient):
     for number in range(5):
         await note(api, str(number), date_marker=f"2026-03-0{number + 1}T00:00:00Z")

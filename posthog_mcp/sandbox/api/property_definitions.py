@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 
 from posthog_mcp.sandbox.api.activity_log import record
 from posthog_mcp.sandbox.api.event_definitions import definition_id, json_list
+from posthog_mcp.sandbox.compiler.sessions import SESSIONS
 from posthog_mcp.sandbox.http.errors import invalid, not_found
 from posthog_mcp.sandbox.http.paging import counted
 from posthog_mcp.sandbox.http.routing import Reply, route
@@ -43,7 +44,7 @@ async def list_property_definitions(call: Call) -> Reply:
     """Properties of events (`type=event`, the default), persons or groups."""
     kind = call.query.get("type", "event")
     if kind == "session":
-        return Reply(counted(call, []))
+        return Reply(counted(call, [one for one in _session_properties(call) if _asked_for(one, call)]))
     if kind not in _KINDS:
         raise invalid(f'"{kind}" is not a valid choice.', "type", "invalid_choice")
     on_events = set(_seen_on(call)) if kind == "event" else set[str]()
@@ -106,6 +107,24 @@ def _shown(sandbox: Sandbox, one: PropertyDefinition, notes: dict[str, dict[str,
         "verified_at": note.get("updated_at") if note.get("verified") else None,
         "verified_by": user if note.get("verified") else None,
     }
+
+
+def _session_properties(call: Call) -> list[dict[str, Any]]:
+    """The properties of sessions, which are computed and always the same."""
+    types: dict[str, str | None] = {"Number": "Numeric", "Boolean": "Boolean", "DateTime": "DateTime"}
+    return [
+        {
+            "id": definition_id(call.sandbox, "session", name),
+            "name": name,
+            "property_type": "Duration" if name == "$session_duration" else types.get(column.kind, "String"),
+            "is_numerical": column.kind == "Number",
+            "is_seen_on_filtered_events": None,
+            "group_type_index": None,
+            **_EMPTY,
+        }
+        for name, column in SESSIONS.columns.items()
+        if name.startswith("$") and not column.hidden and column.kind != "Array"
+    ]
 
 
 def _note(sandbox: Sandbox, definition: str, given: dict[str, Any]) -> None:

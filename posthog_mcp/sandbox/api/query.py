@@ -91,20 +91,29 @@ def _read(body: dict[str, Any]) -> QueryRequest:
 
 
 def _with_overrides(request: QueryRequest) -> dict[str, Any]:
-    """The query with the request's variables over its own."""
+    """The query with the request's filters and variables over its own."""
     query = request.query
-    if not request.variables_override:
-        return query
     source = query.get("source")
     if isinstance(source, dict):
-        return {**query, "source": _merged(cast("dict[str, Any]", source), request.variables_override)}
-    return _merged(query, request.variables_override)
+        return {**query, "source": _merged(cast("dict[str, Any]", source), request)}
+    return _merged(query, request)
 
 
-def _merged(query: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+def _merged(query: dict[str, Any], request: QueryRequest) -> dict[str, Any]:
     if query.get("kind") != "HogQLQuery":
         return query
-    return {**query, "variables": {**(query.get("variables") or {}), **variables}}
+    merged = dict(query)
+    if request.variables_override:
+        merged["variables"] = {**(query.get("variables") or {}), **request.variables_override}
+    if override := request.filters_override:
+        filters: dict[str, Any] = {**(query.get("filters") or {})}
+        dates = {name: override[name] for name in ("date_from", "date_to") if override.get(name)}
+        if dates:
+            filters["dateRange"] = {**(filters.get("dateRange") or {}), **dates}
+        if override.get("properties"):
+            filters["properties"] = [*(filters.get("properties") or []), *override["properties"]]
+        merged["filters"] = filters
+    return merged
 
 
 def _status(job: Job) -> int:

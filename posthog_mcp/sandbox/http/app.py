@@ -45,7 +45,7 @@ API_MODULES = (
     "flag_definitions",
 )
 ENVIRONMENTS = "/api/environments/"
-_PRIVATE = ("/api/", "/flags/definitions", "/_sandbox/")
+_OWN = ("/api/", "/flags/definitions", "/_")
 
 
 def build(sandbox: Sandbox) -> Starlette:
@@ -58,7 +58,7 @@ def build(sandbox: Sandbox) -> Starlette:
         *_doors(sandbox, endpoints),
         Route("/{path:path}", _Nowhere()),
     ]
-    app = Starlette(
+    app = _App(
         routes=routes,
         middleware=[
             Middleware(RequestLog, sandbox=sandbox),
@@ -79,6 +79,14 @@ def _doors(sandbox: Sandbox, endpoints: list[Endpoint]) -> list[Route]:
     return [Route(path, Door(sandbox, by_path[path])) for path in paths]
 
 
+class _App(Starlette):
+    """Starlette, noting the connection before any layer puts itself between."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        await super().__call__({**scope, TRANSPORT: transport_of(send)}, receive, send)
+
+
 class _Nowhere:
     """What answers where nothing is."""
 
@@ -89,7 +97,7 @@ class _Nowhere:
 
 
 class CanonicalPath:
-    """One spelling of each private path: `/api/projects/`, and a slash at the end."""
+    """One spelling of each of our own paths: `/api/projects/`, and a slash at the end."""
 
     def __init__(self, app: ASGIApp) -> None:
         """Wrap the router."""
@@ -102,7 +110,7 @@ class CanonicalPath:
             canonical = path
             if path.startswith(ENVIRONMENTS):
                 canonical = "/api/projects/" + path.removeprefix(ENVIRONMENTS)
-            if path.startswith(_PRIVATE) and not path.endswith("/"):
+            if path.startswith(_OWN) and not path.endswith("/"):
                 canonical += "/"
             scope = {**scope, "path": canonical, "client_path": path}
         await self._app(scope, receive, send)
@@ -112,7 +120,7 @@ class RequestLog:
     """Keep method, path and status of each request for `GET /_sandbox/requests`; 0: never answered."""
 
     def __init__(self, app: ASGIApp, sandbox: Sandbox) -> None:
-        """Wrap the app; must be the outermost layer, since it is who sees the connection."""
+        """Wrap the app; must be the outermost layer, to see what faults make of an answer."""
         self._app = app
         self._sandbox = sandbox
 
@@ -130,7 +138,7 @@ class RequestLog:
             await send(message)
 
         try:
-            await self._app({**scope, TRANSPORT: transport_of(send)}, receive, watch)
+            await self._app(scope, receive, watch)
         finally:
             at = self._sandbox.clock().isoformat()
             self._sandbox.requests.append(Served(scope["method"], scope["path"], status, at))

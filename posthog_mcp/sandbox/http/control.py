@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from posthog_mcp.sandbox.http.errors import forbidden, invalid
 from posthog_mcp.sandbox.http.faults import Fault
 from posthog_mcp.sandbox.http.routing import Reply, route
+from posthog_mcp.sandbox.http.times import iso
 
 if TYPE_CHECKING:
     from posthog_mcp.sandbox.http.routing import Call
@@ -21,8 +22,34 @@ if TYPE_CHECKING:
 async def status(call: Call) -> Reply:
     """Whether the engine answers, which versions run, and what ingestion warned about."""
     _local(call)
-    rows = await call.sandbox.engine.query("SELECT version()")
-    return Reply({"ok": True, "version": version("posthog-mcp"), "engine": rows.rows[0][0]})
+    sandbox = call.sandbox
+    rows = await sandbox.engine.query("SELECT version()")
+    warnings = [
+        {"type": one.type, "at": iso(one.at), "details": one.details} for one in sandbox.ingest.warnings
+    ]
+    return Reply(
+        {
+            "ok": True,
+            "version": version("posthog-mcp"),
+            "engine": rows.rows[0][0],
+            "throttled": sandbox.throttles.refused,
+            "ingestion_warnings": warnings,
+        }
+    )
+
+
+@route("GET", "/_health/", keys=())
+@route("GET", "/_readyz/", keys=())
+async def health(_call: Call) -> Reply:
+    """That requests are answered."""
+    return Reply({"status": "ok"})
+
+
+@route("GET", "/_preflight/", keys=())
+async def preflight(_call: Call) -> Reply:
+    """What PostHog tells about an instance without a key."""
+    parts = ("django", "redis", "plugins", "celery", "clickhouse", "kafka", "db", "initiated")
+    return Reply({**dict.fromkeys(parts, True), "cloud": False, "region": None, "realm": "hosted-clickhouse"})
 
 
 @route("GET", "/_sandbox/requests/", keys=())

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from posthog_mcp.sandbox.http import errors
 from posthog_mcp.sandbox.http.auth import Identity, identify, permit
 from posthog_mcp.sandbox.http.routing import Call, Endpoint, Reply
+from posthog_mcp.sandbox.ingest import EngineDown, IngestClosed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,6 +46,8 @@ class Door:
             reply = _refusal(error)
         except ClientDisconnect:
             return
+        except (EngineDown, IngestClosed) as error:
+            reply = _refusal(errors.ApiError(503, "server_error", "error", str(error)))
         except Exception:  # noqa: BLE001 - the last door: the cause goes to the log, never to the client
             _log.exception("The sandbox failed at %s %s", request.method, request.url.path)
             reply = _refusal(errors.server_error())

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from posthog_mcp.sandbox.project import KeyKind
     from posthog_mcp.sandbox.sandbox import Sandbox
 
-JSON_TYPES = ("application/json", "text/json", "")
-FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data", "text/csv")
+_JSON_TYPES = ("application/json", "text/json", "")
+# PostHog's DATA_UPLOAD_MAX_MEMORY_SIZE.
+_MAX_BODY = 20 * 1024 * 1024
 
 
 @dataclass(slots=True)
@@ -50,7 +51,8 @@ class Call:
     async def json(self) -> dict[str, Any]:
         """The body as a JSON object; an empty body is an empty object.
 
-        Raises `ApiError` 400 for what is not JSON or not an object, 415 for a type PostHog does not read.
+        Raises `ApiError` 400 for what is not JSON or not an object, 413 for more than 20 MB, 415 for a type
+        PostHog does not read.
         """
         body = await self.json_value()
         if not isinstance(body, dict):
@@ -61,11 +63,13 @@ class Call:
     async def json_value(self) -> Any:
         """The body as any JSON value; an empty body is an empty object. Errors as in `json`."""
         raw = await self.request.body()
+        if len(raw) > _MAX_BODY:
+            raise ApiError(413, "invalid_request", "request_too_large", "The request body is over 20 MB.")
         if not raw:
             return {}
         content_type = self.request.headers.get("content-type", "")
         media = content_type.partition(";")[0].strip().lower()
-        if media not in JSON_TYPES:
+        if media not in _JSON_TYPES:
             detail = f'Unsupported media type "{content_type}" in request.'
             raise ApiError(415, "invalid_request", "unsupported_media_type", detail)
         try:
