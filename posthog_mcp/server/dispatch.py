@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import anyio
 
 from posthog_mcp.api.errors import PostHogError
+from posthog_mcp.limits import waiting
 from posthog_mcp.render import render
 from posthog_mcp.safety import audit, clean, fence
 from posthog_mcp.safety.redact import redact
@@ -93,7 +94,7 @@ class Dispatcher:
                     context.report = report
                 if ask is not None:
                     context.ask = _without_haste(ask, deadline)
-                result = await tool.run(context, args)
+                result = await _run(tool, context, args)
                 rendered = render(result, as_json=as_json or getattr(args, "format", "") == "json")
                 answer, outcome = self._kept(rendered.text, rendered.structured), "ok"
             if deadline.cancelled_caught:
@@ -144,7 +145,7 @@ class Dispatcher:
     def _refused_by_posthog(self, error: PostHogError) -> Answer:
         if not error.said:
             return self._error(str(error))
-        why = error.why.replace(error.said, "in the words below")
+        why = error.why.replace(f"says: {error.said}", "says why below.").replace(error.said, "what is below")
         words = self._error(" ".join(filter(None, (error.what, why, error.next_step)))).text
         return Answer(f"{words}\n{fence(self._error(error.said).text)}", is_error=True)
 
@@ -169,6 +170,15 @@ def _without_haste(
             deadline.deadline = anyio.current_time() + left
 
     return asking
+
+
+async def _run(tool: Tool, context: Context, args: Any) -> Result:
+    """Run a tool; when it waits for a limit, its caller is told."""
+    told = waiting.set(context.waits)
+    try:
+        return await tool.run(context, args)
+    finally:
+        waiting.reset(told)
 
 
 def _innermost(error: Exception) -> Exception:

@@ -2,6 +2,7 @@
 
 import json
 
+import anyio
 import httpx2
 import pytest
 
@@ -53,7 +54,12 @@ async def test_the_same_uuid_counts_once(agent, name):
     uuid = "0195f0c2-0000-7000-8000-000000000001"
     for _ in range(2):
         await agent.record(
-            "capture_event", event=name, distinct_id=name, uuid=uuid, timestamp="2026-03-01T10:00:00Z"
+            "capture_event",
+            wait=True,
+            event=name,
+            distinct_id=name,
+            uuid=uuid,
+            timestamp="2026-03-01T10:00:00Z",
         )
     assert await agent.rows(
         "query_hogql", query="SELECT count() FROM events WHERE event = {e}", values={"e": name}
@@ -130,9 +136,41 @@ async def test_properties_once_do_not_overwrite(agent, name):
     assert await agent.rows("query_hogql", query=query, values={"who": name}) == [["pro", "mail"]]
 
 
-async def test_a_server_that_fails_is_an_error_that_says_so(agent, name, sandbox: SandboxProcess):
+async def test_an_event_outlives_a_server_that_fails(agent, name, sandbox: SandboxProcess):
     async with httpx2.AsyncClient(base_url=sandbox.url) as control:
         await control.post("/_sandbox/faults", json={"route": "/batch*", "status": 503, "times": 1})
-        refusal = await agent.refusal("capture_event", event=name, distinct_id=name)
+        sent = await agent.record("capture_event", wait=True, event=name, distinct_id=name)
+        assert sent.get("delivered") == 1  # sent again after the failure, within the same call
+        assert (await agent.record("check_delivery", uuids=sent["uuids"]))["events"] == {
+            sent["uuids"][0]: "delivered"
+        }
+
+
+async def test_an_event_that_cannot_be_delivered_yet_is_safe_and_says_why(
+    agent, name, sandbox: SandboxProcess
+):
+    async with httpx2.AsyncClient(base_url=sandbox.url) as control:
+        await control.post("/_sandbox/faults", json={"route": "/batch*", "status": 503})
+        sent = await agent.record("capture_event", event=name, distinct_id=name)
+        assert sent["accepted"] == 1
+        with anyio.fail_after(10):
+            while "503" not in str((await agent.record("check_delivery"))["waiting"]):  # noqa: ASYNC110
+                await anyio.sleep(0.05)
         await control.delete("/_sandbox/faults")
-    assert "503" in refusal
+    sent_later = await agent.record("capture_event", wait=True, event=name, distinct_id=name)
+    assert sent_later["delivered"] == 1
+    assert (await agent.record("check_delivery", uuids=sent["uuids"]))["events"] == {
+        sent["uuids"][0]: "delivered"
+    }
+
+
+async def test_aliases_and_groups_reach_posthog(agent, name):
+    await agent.record("capture_event", event="seen", distinct_id=name, groups={"company": f"{name}-co"})
+    await agent.record("alias_person", distinct_id=name, alias=f"{name}-other")
+    await agent.record(
+        "identify_group", wait=True, group_type="company", group_key=f"{name}-co", properties={"seats": 9}
+    )
+    query = "SELECT uniq(person_id) FROM person_distinct_ids WHERE distinct_id IN ({a}, {b})"
+    assert await agent.rows("query_hogql", query=query, values={"a": name, "b": f"{name}-other"}) == [["1"]]
+    query = "SELECT group_0.properties.seats FROM events WHERE distinct_id = {a} AND event = 'seen'"
+    assert await agent.rows("query_hogql", query=query, values={"a": name}) == [["9"]]

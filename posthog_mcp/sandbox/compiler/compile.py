@@ -75,8 +75,6 @@ def compile_query(query: ast.Query, world: World, *, one_more: bool = False) -> 
             raise CompileError(
                 f"'{output.label}' is the state of an aggregation: read it with a -Merge function."
             )
-    if isinstance(query, ast.SelectSetQuery):
-        text = f"SELECT * FROM ({text}) LIMIT {DEFAULT_LIMIT + 1}"  # noqa: S608 - text of ours
     return Compiled(
         sql=text,
         columns=[output.label for output in outputs],
@@ -88,8 +86,6 @@ def compile_query(query: ast.Query, world: World, *, one_more: bool = False) -> 
 
 
 def _limited(query: ast.Query, most: int, *, one_more: bool) -> tuple[ast.Query, int | None, int | None]:
-    if isinstance(query, ast.SelectSetQuery):
-        return query, DEFAULT_LIMIT, 0
     if query.limit is None:
         offset = whole_number(query.offset) if isinstance(query.offset, ast.Constant) else 0
         return replace(query, limit=ast.Constant(value=DEFAULT_LIMIT + 1)), DEFAULT_LIMIT, offset

@@ -65,7 +65,9 @@ class Queries:
             if len(columns) != len(outputs):
                 raise refuse("All parts of a UNION must have the same number of columns.", other.select_query)
             parts.append(f"{other.set_operator} ({text})")
-        return " ".join(parts), outputs
+        whole = " ".join(parts)
+        part = self._limit(node, scope)
+        return (f"SELECT * FROM ({whole}) {part}" if part else whole), outputs  # noqa: S608 - text of ours
 
     def _read_ctes(self, node: ast.SelectQuery, scope: Scope) -> None:
         for cte in node.ctes or []:
@@ -233,17 +235,20 @@ class Queries:
                 else ""
             )
             parts.append(f"LIMIT {limit_text(self.expressions, by.n, scope)}{offset} BY {keys}")
-        if node.limit is not None:
-            ties = " WITH TIES" if node.limit_with_ties else ""
-            offset = (
-                f" OFFSET {limit_text(self.expressions, node.offset, scope)}"
-                if node.offset is not None
-                else ""
-            )
-            parts.append(f"LIMIT {limit_text(self.expressions, node.limit, scope)}{offset}{ties}")
-        elif node.offset is not None:
-            parts.append(f"OFFSET {limit_text(self.expressions, node.offset, scope)}")
-        return parts
+        limit = self._limit(node, scope)
+        return [*parts, limit] if limit else parts
+
+    def _limit(self, node: ast.Query, scope: Scope) -> str:
+        """LIMIT and OFFSET of a SELECT, or of a union as a whole; empty where it has neither."""
+        values = {"LIMIT": node.limit, "OFFSET": node.offset}
+        parts = [
+            f"{word} {limit_text(self.expressions, value, scope)}"
+            for word, value in values.items()
+            if value is not None
+        ]
+        if isinstance(node, ast.SelectQuery) and node.limit_with_ties:
+            parts.append("WITH TIES")
+        return " ".join(parts)
 
 
 def _names_itself(cte: ast.CTE) -> bool:

@@ -35,6 +35,11 @@ async def test_an_expression_can_limit(ask: Ask):
     assert len((await ask("select number from numbers(10) limit 1 + 2")).rows) == 3
 
 
+async def test_a_union_may_say_its_own_limit(ask: Ask):
+    answer = await ask("(select number n from numbers(9) union all select 9) limit 4")
+    assert len(answer.rows) == 4
+
+
 async def test_a_union_is_limited_as_a_whole(ask: Ask):
     answer = await ask("select number from numbers(90) union all select number from numbers(90)")
     assert (len(answer.rows), answer.limit) == (101, 100)
