@@ -26,7 +26,7 @@ class Sending(Input):
     dry_run: bool = Field(default=False, description="Show the events, send nothing.")
 
 
-class CaptureEvent(Event, Sending):
+class CaptureEvent(Sending, Event):
     """Arguments of capture_event."""
 
 
