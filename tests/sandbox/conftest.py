@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import httpx2
 import pytest
+from sandbox_client import client
 
 from posthog_mcp.sandbox.engine import Engine
-from posthog_mcp.sandbox.http.app import build
 from posthog_mcp.sandbox.http.throttles import Throttles
 from posthog_mcp.sandbox.sandbox import Options, Sandbox
 from posthog_mcp.sandbox.store import Store
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-BASE = "http://sandbox.test"
+    import httpx2
 
 
 @pytest.fixture(scope="session")
@@ -45,14 +44,6 @@ async def sandbox(shared_engine: Engine, tmp_path: Path, options: Options) -> As
     await sandbox.start()
     yield sandbox
     await sandbox.stop()
-
-
-def client(sandbox: Sandbox, key: str | None) -> httpx2.AsyncClient:
-    """A client of the sandbox's app in this process; None sends no key."""
-    headers = {} if key is None else {"Authorization": f"Bearer {key}"}
-    return httpx2.AsyncClient(
-        transport=httpx2.ASGITransport(build(sandbox)), base_url=BASE, headers=headers, timeout=60
-    )
 
 
 @pytest.fixture
