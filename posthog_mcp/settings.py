@@ -80,7 +80,7 @@ class Settings(BaseModel):
         http_tokens: What callers of the HTTP service may present.
         flag_poll_seconds: Age at which flag definitions are fetched again.
         call_seconds: Time a whole tool call may take.
-        limits: Rates that replace the known ones of their class.
+        limits: Rates that replace the known ones of their class; None: this PostHog has no limits.
         proxy: Proxy for calls to PostHog; proxy variables of the system are not read.
         ca_file: PEM file of the certificate authorities to trust instead of the system's.
         warnings: Sentences for the log about what was ignored.
@@ -105,7 +105,7 @@ class Settings(BaseModel):
     allowed_origins: tuple[str, ...] = ()
     flag_poll_seconds: float = 300.0
     call_seconds: float = 45.0
-    limits: tuple[Rate, ...] = ()
+    limits: tuple[Rate, ...] | None = ()
     limit_scope: LimitScope = LimitScope.ORGANIZATION
     outbox: OutboxPlace = OutboxPlace.DISK
     proxy: SecretStr | None = None
@@ -303,7 +303,9 @@ VARIABLES: tuple[Variable, ...] = (
         "age at which flag definitions are fetched again (300)",
     ),
     Variable(PREFIX + "CALL_SECONDS", "call_seconds", read.seconds(1, 600), "time of a whole tool call (45)"),
-    Variable(PREFIX + "LIMITS", "limits", parse_limits, "rates: crud=480/60s,4800/3600s;query=240/60s"),
+    Variable(
+        PREFIX + "LIMITS", "limits", parse_limits, "rates: crud=480/60s,4800/3600s;query=240/60s; or off"
+    ),
     Variable(
         PREFIX + "LIMIT_SCOPE", "limit_scope", read.one_of(LimitScope), "host, organization (default) or key"
     ),

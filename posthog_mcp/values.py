@@ -40,12 +40,14 @@ class Rate(NamedTuple):
     seconds: float
 
 
-def parse_limits(text: str) -> tuple[Rate, ...]:
-    """Read `crud=480/60s,4800/3600s;query=240/60s` (units s, m, h).
+def parse_limits(text: str) -> tuple[Rate, ...] | None:
+    """Read `crud=480/60s,4800/3600s;query=240/60s` (units s, m, h), or `off`, which is None.
 
     Raises:
         ValueError: It says what does not fit.
     """
+    if text.strip().lower() == "off":
+        return None
     rates: list[Rate] = []
     for part in filter(None, (part.strip() for part in text.split(";"))):
         limit_class, equals, listed = (piece.strip() for piece in part.partition("="))

@@ -1,8 +1,10 @@
 """One call from start to end: refused or sent, with the right key, within the limits, repeated where safe."""
 
+import hashlib
 import json
 import random
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Protocol
@@ -12,36 +14,56 @@ import anyio
 from posthog_mcp import __version__
 from posthog_mcp.api import errors
 from posthog_mcp.api.answers import Answer
+from posthog_mcp.api.circuit import Circuit
 from posthog_mcp.api.endpoints import Effect, Endpoint, LimitClass
 from posthog_mcp.api.failures import no_answer, no_permit, not_allowed, not_json, too_slow
 from posthog_mcp.api.hosts import Hosts
 from posthog_mcp.api.keys import Keys, KeyType
+from posthog_mcp.api.organizations import organizations_in
 from posthog_mcp.api.refusals import Asked, error_of
 from posthog_mcp.api.requests import path_of, query_of
 from posthog_mcp.api.transport import RawAnswer, Transport, TransportError
+from posthog_mcp.limits import Draw, LimitExceeded
 
 ATTEMPTS = 4
 # a host that stays away is told soon; one that is busy is given time
 CONNECTION_ATTEMPTS = 2
 BACKOFF_SECONDS = 0.25
 BACKOFF_CAP_SECONDS = 5.0
+_BYTES_LEFT = "x-posthog-query-budget-remaining-bytes"
 _BUSY = {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
 
 
 class Limiter(Protocol):
-    """The organization's budget of requests, asked before every request that a limit counts."""
+    """The budgets of requests, asked before every one; `limits.Budgets` is one."""
 
-    async def acquire(self, limit_class: str, timeout: float) -> float:  # noqa: ASYNC109 - a budget, not a cancellation
-        """Wait for a permit; returns the seconds waited.
+    def permit(self, draw: Draw, timeout: float, seconds: float) -> AbstractAsyncContextManager[float]:
+        """Wait for a permit of at most `timeout` seconds; inside, the request is sent, within `seconds`.
+
+        Gives the seconds waited.
 
         Raises:
-            TimeoutError: There is none within `timeout` seconds; known at once, not after waiting. Its
-                attribute `seconds`, if it has one, is how far away the next one is.
+            LimitExceeded: There is none in time; known at once where it can be known.
         """
         ...
 
-    async def penalize(self, limit_class: str, seconds: float) -> None:
-        """PostHog answered 429: nobody asks again for that long."""
+    async def penalize(self, draw: Draw, seconds: float | None, *, spent: str = "requests") -> float:
+        """PostHog answered 429: nobody asks again for that long, or longer each time where it named no time.
+
+        Gives the seconds until then.
+        """
+        ...
+
+    async def note_bytes(self, draw: Draw, remaining: int) -> None:
+        """PostHog said how many bytes the project's queries may still read."""
+        ...
+
+    async def learn(self, draw: Draw, organizations: Mapping[str, str]) -> None:
+        """PostHog said whose a project or the key is."""
+        ...
+
+    async def status(self, draw: Draw) -> dict[str, Any]:
+        """How much is spent of what requests like this one share."""
         ...
 
 
@@ -68,6 +90,7 @@ class Request:
 class _Trip:
     """What one call has used up so far."""
 
+    draw: Draw
     seconds: float
     ends: float
     waiting_left: float
@@ -94,6 +117,7 @@ class Caller:
         self._transport = transport
         self._allow = allow
         self._limiter = limiter
+        self._circuits: dict[str, Circuit] = {}
         self._call_seconds = call_seconds
         self._wait_seconds = wait_seconds
         self.secrets = tuple(key.get_secret_value() for key in (keys.personal, keys.secret) if key)
@@ -113,10 +137,35 @@ class Caller:
         """
         asked, url, headers = self._prepared(request)
         budget = self._call_seconds if seconds is None else seconds
-        trip = _Trip(budget, anyio.current_time() + budget, min(self._wait_seconds, budget))
-        with anyio.CancelScope(deadline=trip.ends):
-            return await self._attempts(asked, url, headers, request.content, trip)
+        trip = _Trip(
+            draw=_draw(asked, request.params),
+            seconds=budget,
+            ends=anyio.current_time() + budget,
+            waiting_left=min(self._wait_seconds, budget),
+        )
+        circuit = self._circuits.setdefault(asked.host, Circuit())
+        # whoever sends events keeps them and has a schedule of its own
+        if asked.endpoint.effect is not Effect.EVENT:
+            circuit.check(asked)
+        try:
+            with anyio.CancelScope(deadline=trip.ends):
+                answer = await self._attempts(asked, url, headers, request.content, trip)
+                circuit.note(None)
+                await self._learn(asked, request, answer, trip.draw)
+                return answer
+        except errors.PostHogError as error:
+            circuit.note(error)
+            raise
         raise too_slow(asked, budget, sent=trip.sent)
+
+    async def limits(self, project_id: str) -> dict[str, Any] | None:
+        """How much is spent of what the calls for a project share; None without a limiter."""
+        if self._limiter is None:
+            return None
+        personal = self.keys.personal.get_secret_value() if self.keys.personal else ""
+        return await self._limiter.status(
+            Draw(self.hosts.private, "", key=_digest(personal), project_id=project_id)
+        )
 
     def _prepared(self, request: Request) -> tuple[Asked, str, dict[str, str]]:
         """Everything that can be refused without the network, in the order a person would want to know."""
@@ -145,25 +194,27 @@ class Caller:
         self, asked: Asked, url: str, headers: Mapping[str, str], content: bytes | None, trip: _Trip
     ) -> Answer:
         for attempt in range(1, ATTEMPTS + 1):
-            await self._permit(asked, trip)
-            try:
-                return await self._once(asked, url, headers, content, trip)
-            except (errors.Answered, errors.Unreachable) as error:
-                pause = _pause(error, attempt)
-                await self._tell_limiter(asked, error, pause)
-                most = CONNECTION_ATTEMPTS if isinstance(error, errors.Unreachable) else ATTEMPTS
-                if attempt >= most or not _may_repeat(asked.endpoint, error):
-                    raise
-                # a wait that would not end in time is the caller's to decide about
-                if pause > trip.waiting_left or anyio.current_time() + pause >= trip.ends:
-                    raise
-            trip.waiting_left -= pause
-            await anyio.sleep(pause)
+            async with self._permit(asked, trip):
+                outcome = await self._once(asked, url, headers, content, trip)
+            if isinstance(outcome, Answer):
+                return outcome
+            pause = await self._pause(outcome, attempt, trip)
+            most = CONNECTION_ATTEMPTS if isinstance(outcome, errors.Unreachable) else ATTEMPTS
+            if attempt >= most or not _may_repeat(asked.endpoint, outcome):
+                raise outcome
+            # a wait that would not end in time is the caller's to decide about
+            if pause > trip.waiting_left or anyio.current_time() + pause >= trip.ends:
+                raise outcome
+            if self._limiter is None or not _is_spent(outcome):
+                # else the next permit waits for the end of the cool-down, in its turn
+                trip.waiting_left -= pause
+                await anyio.sleep(pause)
         raise AssertionError("the last attempt returns or raises")
 
     async def _once(
         self, asked: Asked, url: str, headers: Mapping[str, str], content: bytes | None, trip: _Trip
-    ) -> Answer:
+    ) -> Answer | errors.Answered | errors.Unreachable:
+        """One attempt; a failure that another one may mend is given back."""
         trip.sent = True
         left = max(0.001, trip.ends - anyio.current_time())
         try:
@@ -174,26 +225,70 @@ class Caller:
             trip.sent = error.sent
             if error.kind == "timeout":
                 raise too_slow(asked, trip.seconds, sent=error.sent) from error
-            raise no_answer(asked, error) from error
-        return _answer(asked, raw)
+            failure = no_answer(asked, error)
+            failure.__cause__ = error
+            if isinstance(failure, errors.Unreachable):
+                return failure
+            raise failure from error
+        if raw.status == HTTPStatus.NOT_MODIFIED or HTTPStatus.OK <= raw.status < HTTPStatus.MULTIPLE_CHOICES:
+            return _answer(asked, raw)
+        return error_of(asked, raw.status, raw.headers, raw.body)
 
-    async def _permit(self, asked: Asked, trip: _Trip) -> None:
-        if self._limiter is None or asked.endpoint.limit is LimitClass.NONE:
+    @asynccontextmanager
+    async def _permit(self, asked: Asked, trip: _Trip) -> AsyncGenerator[None]:
+        if self._limiter is None:
+            yield
             return
-        left = min(trip.waiting_left, trip.ends - anyio.current_time())
+        left = trip.ends - anyio.current_time()
+        patience = max(0.0, min(trip.waiting_left, left))
         try:
-            trip.waiting_left -= await self._limiter.acquire(asked.endpoint.limit.value, max(0.0, left))
-        except TimeoutError as error:
-            raise no_permit(asked, getattr(error, "seconds", None)) from error
+            async with self._limiter.permit(trip.draw, patience, left) as waited:
+                trip.waiting_left -= waited
+                yield
+        except LimitExceeded as error:
+            raise no_permit(asked, error.limit, error.seconds) from error
 
-    async def _tell_limiter(self, asked: Asked, error: errors.PostHogError, pause: float) -> None:
-        """Let everyone who shares the budget pause; too many queries at once is no matter of rates."""
-        if self._limiter is None or asked.endpoint.limit is LimitClass.NONE:
+    async def _pause(self, error: errors.Answered | errors.Unreachable, attempt: int, trip: _Trip) -> float:
+        """Seconds before the next attempt; everyone who shares the budget that is spent pauses as well."""
+        wait = getattr(error, "wait", None)
+        # full jitter, on top of what PostHog asked for
+        jitter = random.uniform(0, min(BACKOFF_CAP_SECONDS, BACKOFF_SECONDS * 2**attempt))  # noqa: S311 - no secret
+        if self._limiter is not None and isinstance(error, errors.RateLimited) and _is_spent(error):
+            seconds = None if wait is None else wait + jitter
+            return await self._limiter.penalize(trip.draw, seconds, spent=error.spent)
+        return (wait or 0.0) + jitter
+
+    async def _learn(self, asked: Asked, request: Request, answer: Answer, draw: Draw) -> None:
+        if self._limiter is None:
             return
-        if isinstance(error, errors.RateLimited) and error.spent == "requests":
-            await self._limiter.penalize(
-                asked.endpoint.limit.value, pause if error.wait is None else error.wait
-            )
+        remaining = answer.headers.get(_BYTES_LEFT, "") if draw.runs_query else ""
+        if remaining.removeprefix("-").isdecimal():
+            await self._limiter.note_bytes(draw, int(remaining))
+        organizations = organizations_in(asked.endpoint, request.params, answer.body)
+        if organizations:
+            await self._limiter.learn(draw, organizations)
+
+
+def _draw(asked: Asked, params: Mapping[str, object]) -> Draw:
+    return Draw(
+        host=asked.host if asked.endpoint.limit is LimitClass.NONE else asked.hosts.private,
+        limit_class=asked.endpoint.limit.value,
+        endpoint=str(asked.endpoint),
+        key=_digest(asked.key),
+        project_id=asked.project_id,
+        organization_id=str(params.get("organization_id", "")),
+        runs_query=asked.endpoint.runs_query,
+    )
+
+
+def _digest(key: str) -> str:
+    """What tells a key from others and may be written to a file."""
+    return hashlib.sha256(key.encode()).hexdigest()[:16] if key else ""
+
+
+def _is_spent(error: errors.PostHogError) -> bool:
+    """Whether a budget is spent that we keep; too many queries at once is no matter of rates."""
+    return isinstance(error, errors.RateLimited) and error.spent != "concurrency"
 
 
 def _may_repeat(asked: Endpoint, error: errors.PostHogError) -> bool:
@@ -211,17 +306,9 @@ def _may_repeat(asked: Endpoint, error: errors.PostHogError) -> bool:
     return error.status in _BUSY and not given_up
 
 
-def _pause(error: errors.PostHogError, attempt: int) -> float:
-    """Seconds before the next attempt: full jitter, on top of what PostHog asked for."""
-    jitter = random.uniform(0, min(BACKOFF_CAP_SECONDS, BACKOFF_SECONDS * 2**attempt))  # noqa: S311 - no secret
-    return (getattr(error, "wait", None) or 0.0) + jitter
-
-
 def _answer(asked: Asked, raw: RawAnswer) -> Answer:
     if raw.status == HTTPStatus.NOT_MODIFIED:
         return Answer(raw.status, raw.headers, {})
-    if not HTTPStatus.OK <= raw.status < HTTPStatus.MULTIPLE_CHOICES:
-        raise error_of(asked, raw.status, raw.headers, raw.body)
     if not raw.body.strip():
         return Answer(raw.status, raw.headers, {})
     try:

@@ -21,6 +21,7 @@ from posthog_mcp.api.transport import Transport
 from posthog_mcp.settings import Settings
 
 PAGE_SIZE = 100
+WAIT_SHARE = 25 / 45  # of a call's time, the most that goes into waiting for limits
 
 
 class PostHogClient:
@@ -85,6 +86,7 @@ class PostHogClient:
             allow=effects_of(settings.access),
             limiter=limiter,
             call_seconds=settings.call_seconds,
+            wait_seconds=settings.call_seconds * WAIT_SHARE,
             proxy=settings.proxy,
             ca_file=settings.ca_file,
             transport=transport,
@@ -111,6 +113,10 @@ class PostHogClient:
             WrongKey: There is none, or it is a key of another kind.
         """
         return self._project_token(endpoint("POST", "/batch/"), None)
+
+    async def limits(self, project_id: int | None = None) -> dict[str, Any] | None:
+        """How much of PostHog's limits is spent, as all who share the limiter count it; None without one."""
+        return await self._caller.limits("" if project_id is None else str(project_id))
 
     async def call(
         self,

@@ -72,6 +72,11 @@ class Endpoint:
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
 
+    @property
+    def runs_query(self) -> bool:
+        """Whether PostHog runs a query to answer it, of which a project may have three at once."""
+        return self.method == "POST" and self.path == f"{PROJECT}query/"
+
 
 class UnknownEndpoint(LookupError):  # noqa: N818 - a word like those of api.errors
     """A program asked for an endpoint that the table lacks."""

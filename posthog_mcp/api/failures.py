@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from posthog_mcp.api import errors
 from posthog_mcp.api.endpoints import Effect, Endpoint
-from posthog_mcp.api.refusals import CHEAPER, LIMITS, Asked, in_seconds, place_of
+from posthog_mcp.api.refusals import CHEAPER, Asked, in_seconds, place_of
 from posthog_mcp.api.transport import RawAnswer, TransportError
 
 _KINDS = {"text/html": "a web page", "text/plain": "plain text", "application/json": "broken JSON"}
@@ -21,15 +21,16 @@ def not_allowed(asked: Endpoint, allow: Collection[Effect]) -> errors.NotAllowed
     )
 
 
-def no_permit(asked: Asked, wait: float | None) -> errors.RateLimited:
-    """Our own budget leaves no room for the call in time."""
-    limit = asked.endpoint.limit
+def no_permit(asked: Asked, limit: str, wait: float | None) -> errors.RateLimited:
+    """Our own budget leaves no room for the call in time; `limit` names what is spent."""
+    away = f"{in_seconds(wait)} away" if wait is not None else "not free yet"
     error = errors.RateLimited(
-        f"{asked} was not sent: {LIMITS[limit]} is spent.",
-        f"The next free place is {in_seconds(wait)} away, longer than this call may wait.",
-        f"Try again after that. {CHEAPER[limit]}.",
+        f"{asked} was not sent: the limit of {limit} is spent.",
+        f"The next place is {away}, longer than this call may wait; all who use this PostHog share it.",
+        f"Try again {f'in {in_seconds(wait)}' if wait is not None else 'a little later'}. "
+        f"{CHEAPER[asked.endpoint.limit]}.",
     )
-    error.wait, error.limit_class = wait, limit.value
+    error.wait, error.limit_class = wait, asked.endpoint.limit.value
     return error
 
 

@@ -4,7 +4,6 @@ Slots are kept in seconds since the machine started, time asleep included, toget
 start: setting the wall clock then changes nothing, and a restart is noticed.
 """
 
-import ctypes
 import sys
 import time
 from functools import cache
@@ -24,12 +23,31 @@ def boot_id() -> str:
     if sys.platform == "linux":
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     if sys.platform == "darwin":
+        return _session_of_macos()
+    return _boot_of_windows() if sys.platform == "win32" else ""
+
+
+if sys.platform == "darwin":
+
+    def _session_of_macos() -> str:
+        import ctypes  # noqa: PLC0415 - only here
+
         size = ctypes.c_size_t(64)
         text = ctypes.create_string_buffer(size.value)
-        libc = ctypes.CDLL(None)
-        if (
-            libc.sysctlbyname(b"kern.bootsessionuuid", text, ctypes.byref(size), None, ctypes.c_size_t(0))
-            == 0
-        ):
-            return text.value.decode("ascii", "replace")
-    return ""
+        failed = ctypes.CDLL(None).sysctlbyname(
+            b"kern.bootsessionuuid", text, ctypes.byref(size), None, ctypes.c_size_t(0)
+        )
+        return "" if failed else text.value.decode("ascii", "replace")
+
+
+if sys.platform == "win32":
+
+    def _boot_of_windows() -> str:
+        import winreg  # noqa: PLC0415 - only here
+
+        path = r"SYSTEM\CurrentControlSet\Control\Session Manager\Memory Management\PrefetchParameters"
+        try:
+            with winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, path) as key:
+                return str(winreg.QueryValueEx(key, "BootId")[0])
+        except OSError:
+            return ""

@@ -1,161 +1,102 @@
 """Waiting for a permit: the part that sleeps."""
 
-import logging
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import ContextVar
 from pathlib import Path
-from typing import Protocol
 
 import anyio
-import anyio.to_thread
 
-from posthog_mcp.limits.limit import Limit, LimitExceeded, Reservation, Usage
-from posthog_mcp.limits.sqlite import Busy, SqliteRings
+from posthog_mcp.limits.limit import Budget, Limit, LimitExceeded, State
+from posthog_mcp.limits.rings import Rings
 
-_log = logging.getLogger(__name__)
-
+FILE = "limits.db"
+TELL_EVERY = 5.0  # seconds: clients take a call that says nothing for longer for lost
 _EARLY = 0.25  # seconds: a timer that fired early is not a longer wait
-Waiting = Callable[[str, float], Awaitable[None]]
+_LATE = 0.5  # of the guard: so late a wake-up is no longer covered by it
+
+Waiting = Callable[[str, float | None], Awaitable[None]]
 
 
-class Rings(Protocol):
-    """Where slots are kept; see `SqliteRings` for what each method does."""
-
-    async def reserve(
-        self, group: str, limits: Sequence[Limit], patience: float, *, background: bool = False
-    ) -> Reservation:
-        """Take the first slot that every limit allows."""
-        ...
-
-    async def remaining(self, reservation: Reservation) -> float:
-        """Seconds until the slot is due."""
-        ...
-
-    async def give_back(self, reservation: Reservation) -> None:
-        """Return a slot that will not be used."""
-        ...
-
-    async def penalize(self, group: str, limits: Sequence[Limit], seconds: float | None) -> float:
-        """Note a refusal, and hold everyone back."""
-        ...
-
-    async def usage(self, group: str, limits: Sequence[Limit]) -> list[Usage]:
-        """What is spent of each limit now."""
-        ...
-
-    async def close(self) -> None:
-        """Let go of what is held open."""
-        ...
+async def _nobody(what: str, seconds: float | None) -> None:
+    del what, seconds
 
 
-class LocalRings:
-    """`SqliteRings` for an event loop: in this thread where the file is free, else in a worker thread."""
-
-    def __init__(self, path: Path | None, guard: float) -> None:
-        self._rings = SqliteRings(path, guard)
-
-    async def reserve(
-        self, group: str, limits: Sequence[Limit], patience: float, *, background: bool = False
-    ) -> Reservation:
-        """Take the first slot that every limit allows."""
-        try:
-            return self._rings.reserve(group, limits, patience, background=background, blocking=False)
-        except Busy:
-            # Not abandoned on cancellation: a slot taken by a thread that nobody waits for would be lost.
-            return await anyio.to_thread.run_sync(
-                lambda: self._rings.reserve(group, limits, patience, background=background)
-            )
-
-    async def remaining(self, reservation: Reservation) -> float:
-        """Seconds until the slot is due."""
-        try:
-            return self._rings.remaining(reservation, blocking=False)
-        except Busy:
-            return await anyio.to_thread.run_sync(self._rings.remaining, reservation)
-
-    async def give_back(self, reservation: Reservation) -> None:
-        """Return a slot that will not be used."""
-        await anyio.to_thread.run_sync(self._rings.give_back, reservation)
-
-    async def penalize(self, group: str, limits: Sequence[Limit], seconds: float | None) -> float:
-        """Note a refusal, and hold everyone back."""
-        return await anyio.to_thread.run_sync(self._rings.penalize, group, limits, seconds)
-
-    async def usage(self, group: str, limits: Sequence[Limit]) -> list[Usage]:
-        """What is spent of each limit now."""
-        return await anyio.to_thread.run_sync(self._rings.usage, group, limits)
-
-    async def close(self) -> None:
-        """Let go of what is held open."""
-        self._rings.close()
+waiting: ContextVar[Waiting] = ContextVar("waiting", default=_nobody)
+"""Told `(what for, seconds)` when a wait begins and while it lasts, None where nobody knows how long."""
 
 
 class Limiter:
-    """Some limits, taken together by everyone who shares the rings.
+    """One budget, for everyone who shares the rings.
 
     Args:
         rings: Where slots are kept.
-        group: A name for the limits taken together; a cool-down is the group's.
-        limits: All of them count.
+        budget: What is shared; its limits are taken together.
+        guard: What the rings add to every window.
     """
 
-    def __init__(self, rings: Rings, group: str, limits: Sequence[Limit]) -> None:
+    def __init__(self, rings: Rings, budget: Budget, guard: float = 1.0) -> None:
         self._rings = rings
-        self._group = group
-        self._limits = tuple(limits)
+        self._budget = budget
+        self._late = guard * _LATE
 
     async def acquire(
         self,
         timeout: float,  # noqa: ASYNC109 - the wait is known before it starts, none is cut short
         *,
         background: bool = False,
-        waiting: Waiting | None = None,
+        what: str = "",
     ) -> float:
-        """Wait for a permit.
+        """Wait for a permit. To be sent at once when this returns.
 
         Args:
             timeout: The most seconds to wait; a longer wait is refused at once.
             background: Leave the last tenth of each window to others.
-            waiting: Told `(limit group, seconds)` before a wait begins.
+            what: What is waited for, in words for whoever listens to `waiting`.
 
         Returns:
             The seconds waited.
 
         Raises:
-            LimitExceeded: No permit within `timeout`; `wait` says when there is one.
+            LimitExceeded: No permit within `timeout`; `seconds` says when there is one.
         """
         started = anyio.current_time()
-        reservation = await self._reserve(timeout, background=background)
-        try:
-            wait = reservation.wait
-            while wait > 0:
-                if waiting:
-                    await waiting(self._group, wait)
-                await anyio.sleep(wait)
-                # Read again just before sending: another process may have been refused meanwhile.
-                wait = await self._rings.remaining(reservation)
-                self._check(wait, timeout - (anyio.current_time() - started))
-        except BaseException:
-            with anyio.CancelScope(shield=True):
-                await self._rings.give_back(reservation)
-            raise
+        deadline = started + timeout
+        while not await self._attempt(deadline, background=background, what=what or self._budget.title):
+            pass
         return anyio.current_time() - started
 
-    def _check(self, wait: float, left: float) -> None:
-        if wait > max(left, _EARLY):
-            raise LimitExceeded(self._group, wait)
+    async def _attempt(self, deadline: float, *, background: bool, what: str) -> bool:
+        """Take a slot and wait for it; false when it was missed."""
+        patience = max(0.0, deadline - anyio.current_time())
+        try:
+            reservation = await self._rings.reserve(
+                self._budget, 0.0 if background else patience, background=background
+            )
+        except LimitExceeded as spent:
+            if not background or spent.seconds is None or spent.seconds > patience:
+                raise
+            # A slot in the future would make people wait behind it, so none is taken before its time.
+            await _sleep(what, spent.seconds)
+            return False
+        wait = reservation.wait
+        if wait <= 0:
+            return True
+        try:
+            while wait > 0:
+                await _sleep(what, wait)
+                # Read again just before sending: another process may have been refused meanwhile.
+                wait = await self._rings.due(self._budget, reservation)
+                self._check(wait, deadline)
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                await self._rings.give_back(self._budget, reservation)
+            raise
+        # Later than the guard pays for, others may already have been promised the place in the window.
+        return -wait <= self._late or self._budget.permits == 0
 
-    async def _reserve(self, patience: float, *, background: bool) -> Reservation:
-        if not background:
-            return await self._rings.reserve(self._group, self._limits, patience)
-        deadline = anyio.current_time() + patience
-        while True:
-            try:
-                return await self._rings.reserve(self._group, self._limits, 0, background=True)
-            except LimitExceeded as spent:
-                if anyio.current_time() + spent.wait > deadline:
-                    raise
-                # A slot in the future would make people wait behind it, so none is taken before its time.
-                await anyio.sleep(spent.wait)
+    def _check(self, wait: float, deadline: float) -> None:
+        if wait > max(0.0, deadline - anyio.current_time()) + _EARLY:
+            raise LimitExceeded(self._budget.title, wait)
 
     async def penalize(self, seconds: float | None = None) -> float:
         """Note a refusal (429): everyone holds back for `seconds`, or for a growing time if none was named.
@@ -163,12 +104,48 @@ class Limiter:
         Returns:
             Seconds until the cool-down ends.
         """
-        return await self._rings.penalize(self._group, self._limits, seconds)
+        return await self._rings.penalize(self._budget, seconds)
 
-    async def usage(self) -> list[Usage]:
-        """What is spent of each limit now."""
-        return await self._rings.usage(self._group, self._limits)
+    async def state(self) -> State:
+        """What is spent of each limit now, and how long nothing is sent."""
+        return await self._rings.state(self._budget)
 
     async def close(self) -> None:
         """Close the rings."""
         await self._rings.close()
+
+
+async def _sleep(what: str, seconds: float) -> None:
+    await waiting.get()(what, seconds)
+    await anyio.sleep(min(seconds, TELL_EVERY))
+
+
+def open_limiter(
+    state_dir: Path | str, limits: Sequence[Limit], guard: float = 1.0, redis_url: str = ""
+) -> Limiter:
+    """A limiter that every process with the same directory, or the same Redis, shares.
+
+    Nothing is opened before the first `acquire`.
+
+    Args:
+        state_dir: Directory of the file; made when missing.
+        limits: Taken together: a permit counts in all of them. Those who name the same ones share them.
+        guard: Seconds added to every window. It pays for uneven travel time to the server.
+        redis_url: A Redis or Valkey that several machines share; the file is used while it cannot be reached.
+    """
+    name = " and ".join(f"{limit.name} {limit.seconds:g}" for limit in limits)
+    budget = Budget(name, tuple(limits), name)
+    return Limiter(open_rings(Path(state_dir), guard, redis_url), budget, guard)
+
+
+def open_rings(state_dir: Path, guard: float, redis_url: str = "") -> Rings:
+    """The rings of a directory, and of a Redis if there is one; nothing is opened yet."""
+    # Listing tools needs no database, and redis is an extra.
+    from posthog_mcp.limits.local import LocalRings  # noqa: PLC0415
+
+    local = LocalRings(state_dir / FILE, guard)
+    if not redis_url:
+        return local
+    from posthog_mcp.limits.shared import SharedRings  # noqa: PLC0415
+
+    return SharedRings(redis_url, local, guard)

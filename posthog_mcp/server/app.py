@@ -10,6 +10,7 @@ from mcp.types import CallToolRequestParams, CallToolResult, InputRequiredResult
 
 from posthog_mcp import __version__
 from posthog_mcp.api import PostHogClient
+from posthog_mcp.limits import Budgets
 from posthog_mcp.server.catalog import Catalogue
 from posthog_mcp.server.consent import Consent
 from posthog_mcp.server.dispatch import Dispatcher
@@ -66,6 +67,7 @@ class App:
         self.dispatcher = Dispatcher(self.catalogue, settings, self.services)
         self._late = late
         self._services: Services | None = None
+        self._budgets: Budgets | None = None
         self._opening = anyio.Lock()
 
     async def services(self) -> Services:
@@ -74,7 +76,9 @@ class App:
             async with self._opening:
                 if self._services is None:
                     settings = await self._late.settings() if self._late else self.settings
-                    self._services = Services(PostHogClient.from_settings(settings), settings)
+                    self._budgets = Budgets.from_settings(settings)
+                    api = PostHogClient.from_settings(settings, limiter=self._budgets)
+                    self._services = Services(api, settings)
         return self._services
 
     async def close(self) -> None:
@@ -83,6 +87,8 @@ class App:
             if self._services.outbox is not None:
                 await self._services.outbox.close()
             await self._services.api.close()
+        if self._budgets is not None:
+            await self._budgets.close()
         if self._late is not None:
             await self._late.close()
 

@@ -22,6 +22,7 @@ from posthog_mcp.tool import AnswerPending, Context, ToolFailure
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
+    from posthog_mcp.render import Result
     from posthog_mcp.server.catalog import Catalogue
     from posthog_mcp.settings import Settings
     from posthog_mcp.tool import Question, Services, Tool

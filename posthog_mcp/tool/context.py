@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from posthog_mcp.api.errors import MissingScope, PostHogError
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from posthog_mcp.api import PostHogClient
     from posthog_mcp.settings import Settings
     from posthog_mcp.tool.arguments import ProjectInput
+
+_LEAST_PROGRESS = 0.001
 
 
 class ToolFailure(Exception):  # noqa: N818 - it is the tool's answer, not a fault of the program
@@ -90,6 +93,7 @@ class Context:
         report: Where progress goes.
         ask: Has the human type a name; gives what they typed, or None where they would not.
         clock: The time now, with its zone.
+        furthest: The progress told last.
     """
 
     services: Services
@@ -97,6 +101,7 @@ class Context:
     report: Callable[[float, float | None, str], Awaitable[None]] = _no_progress
     ask: Callable[[Question], Awaitable[str | None]] = _cannot_ask
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    furthest: float = 0.0
 
     @property
     def api(self) -> PostHogClient:
@@ -234,4 +239,10 @@ class Context:
 
     async def progress(self, done: float, total: float | None = None, message: str = "") -> None:
         """Tell the client how far the call is; without effect where the client did not ask for it."""
-        await self.report(done, total, message)
+        # The protocol wants it to grow each time, whoever reports in between.
+        self.furthest = max(done, self.furthest + _LEAST_PROGRESS)
+        await self.report(self.furthest, total, message)
+
+    async def waits(self, what: str, seconds: float | None) -> None:
+        """Tell the client that the call waits for something; None where nobody knows how long."""
+        await self.progress(0, None, f"waiting {'' if seconds is None else f'{ceil(seconds)} s '}for {what}")

@@ -59,7 +59,15 @@ async def get_status(ctx: Context, args: GetStatus) -> Record:
     if settings.pinned_project_id or settings.project_id:
         data["project_id"] = settings.pinned_project_id or settings.project_id
         data["pinned"] = settings.pinned_project_id is not None
+    if settings.personal_api_key and "host" in data:
+        data["limits"] = await _limits(ctx)
     return Record(data)
+
+
+async def _limits(ctx: Context) -> dict[str, Any] | str:
+    """What is spent of PostHog's limits, by all copies of this server that share them."""
+    settings = ctx.settings
+    return await ctx.api.limits(settings.pinned_project_id or settings.project_id) or "off"
 
 
 async def _personal_key(ctx: Context) -> dict[str, Any]:

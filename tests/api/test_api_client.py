@@ -1,6 +1,7 @@
 import gzip
 import json
 from collections.abc import Mapping
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from posthog_mcp import __version__
 from posthog_mcp.api import Effect, Endpoint, KeyType, LimitClass, PostHogClient, calls, effects_of, errors
+from posthog_mcp.limits import Draw, LimitExceeded
 from posthog_mcp.settings import Access, Settings
 
 LIST = "/api/projects/{project_id}/annotations/"
@@ -32,20 +34,37 @@ def throttled(seconds: float | str) -> httpx2.Response:
 class Budget:
     """A limiter that notes what it is asked."""
 
-    def __init__(self, failure: TimeoutError | None = None, waits: float = 0.0) -> None:
+    def __init__(self, failure: LimitExceeded | None = None, waits: float = 0.0) -> None:
         self.failure = failure
         self.waits = waits
         self.asked: list[tuple[str, float]] = []
-        self.penalties: list[tuple[str, float]] = []
+        self.penalties: list[tuple[str, float | None]] = []
+        self.bytes_left: list[int] = []
+        self.organizations: dict[str, str] = {}
+        self.sending = 0
 
-    async def acquire(self, limit_class: str, timeout: float) -> float:  # noqa: ASYNC109
-        self.asked.append((limit_class, timeout))
+    @asynccontextmanager
+    async def permit(self, draw: Draw, timeout: float, seconds: float):  # noqa: ASYNC109
+        assert timeout <= seconds
+        self.asked.append((draw.limit_class, timeout))
         if self.failure:
             raise self.failure
-        return self.waits
+        self.sending += 1
+        yield self.waits
+        self.sending -= 1
 
-    async def penalize(self, limit_class: str, seconds: float) -> None:
-        self.penalties.append((limit_class, seconds))
+    async def penalize(self, draw: Draw, seconds: float | None, *, spent: str = "requests") -> float:
+        assert not self.sending
+        self.penalties.append((f"{draw.limit_class} {spent}", seconds))
+        return seconds or 0.0
+
+    async def note_bytes(self, draw: Draw, remaining: int) -> None:
+        assert draw.project_id
+        self.bytes_left.append(remaining)
+
+    async def learn(self, draw: Draw, organizations: Mapping[str, str]) -> None:
+        assert draw.key
+        self.organizations.update(organizations)
 
 
 async def test_a_private_call_carries_the_personal_key_to_the_private_host(fake: Any):
@@ -230,14 +249,60 @@ async def test_every_attempt_asks_the_budget_and_a_429_tells_it(fake: Any):
     posthog = fake(throttled(0), status(503), OK)
     await posthog.client(limiter=budget).post(QUERY, {}, project_id=1)
     assert [limit_class for limit_class, _ in budget.asked] == ["query"] * 3
-    assert budget.penalties == [("query", 0.0)]
+    [(what, seconds)] = budget.penalties
+    assert what == "query requests"
+    assert 0 <= seconds < 0.1
 
 
-async def test_a_429_without_a_time_penalizes_by_the_pause(fake: Any):
+async def test_a_429_without_a_time_leaves_it_to_the_limiter(fake: Any):
     budget = Budget()
     await fake(status(429), OK).client(limiter=budget).get(LIST, project_id=1)
-    assert [limit_class for limit_class, _ in budget.penalties] == ["crud"]
-    assert budget.penalties[0][1] > 0
+    assert budget.penalties == [("crud requests", None)]
+
+
+async def test_a_spent_budget_of_bytes_is_told_apart(fake: Any):
+    budget = Budget()
+    spent = status(429, {"code": "api_queries_budget_exceeded", "detail": "used up"}, retry_after="0")
+    await fake(spent, OK).client(limiter=budget).post(QUERY, {}, project_id=1)
+    assert [what for what, _ in budget.penalties] == ["query bytes"]
+
+
+async def test_the_bytes_left_are_read_from_the_answer_to_a_query(fake: Any):
+    budget = Budget()
+    answer = httpx2.Response(200, json=OK, headers={"X-PostHog-Query-Budget-Remaining-Bytes": "-12"})
+    await fake(answer).client(limiter=budget).post(QUERY, {}, project_id=1)
+    assert budget.bytes_left == [-12]
+
+
+@pytest.mark.parametrize(
+    ("path", "params", "body", "named"),
+    [
+        (
+            "/api/projects/{project_id}/",
+            {"project_id": 1},
+            {"id": 1, "organization": "a"},
+            {"project 1": "a"},
+        ),
+        (
+            "/api/organizations/{organization_id}/projects/",
+            {"organization_id": "a"},
+            {"results": [{"id": 1}, {"id": 2}]},
+            {"project 1": "a", "project 2": "a"},
+        ),
+        ("/api/users/@me/", {}, {"organization": {"id": "a"}}, {"key": "a"}),
+        ("/api/organizations/", {}, {"results": [{"id": "a"}]}, {"key": "a"}),
+        ("/api/organizations/", {}, {"results": [{"id": "a"}, {"id": "b"}]}, {}),
+        ("/api/users/@me/", {}, {"organization": None}, {}),
+        (LIST, {"project_id": 1}, {"organization": "a"}, {}),
+        ("/api/organizations/", {}, [1], {}),
+    ],
+)
+async def test_answers_that_name_an_organization_are_told_to_the_limiter(
+    fake: Any, path: str, params: dict[str, object], body: Any, named: dict[str, str]
+):
+    budget = Budget()
+    await fake(body).client(limiter=budget).get(path, **params)
+    assert budget.organizations == named
 
 
 async def test_too_many_queries_at_once_do_not_penalize_the_rates(fake: Any):
@@ -256,21 +321,23 @@ async def test_waits_share_one_patience(fake: Any):
 
 
 async def test_no_permit_in_time_is_told_with_the_wait_and_nothing_is_sent(fake: Any):
-    failure = TimeoutError()
-    failure.seconds = 90.4  # type: ignore[attr-defined]
+    failure = LimitExceeded("480 reads and changes a minute", 90.4)
     posthog = fake(OK)
     with pytest.raises(errors.RateLimited) as caught:
         await posthog.client(limiter=Budget(failure)).get(LIST, project_id=1)
     assert caught.value.wait == 90.4
     assert caught.value.limit_class == "crud"
-    assert "91 seconds" in caught.value.why
+    assert "the limit of 480 reads and changes a minute is spent" in caught.value.what
+    assert "91 seconds" in caught.value.next_step
     assert posthog.seen == []
 
 
-async def test_public_calls_ask_no_budget(fake: Any):
+async def test_public_calls_draw_on_no_limit_but_honour_a_429(fake: Any):
     budget = Budget()
-    await fake(OK).client(limiter=budget).send_batch([])
-    assert budget.asked == []
+    posthog = fake(status(429, retry_after="0"), {"flags": {}})
+    await posthog.client(limiter=budget).flags("ada")
+    assert [limit_class for limit_class, _ in budget.asked] == ["none", "none"]
+    assert [what for what, _ in budget.penalties] == ["none requests"]
 
 
 async def test_a_batch_is_compressed_and_carries_token_time_and_events(fake: Any):
