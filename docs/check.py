@@ -88,7 +88,7 @@ def dead_links() -> list[str]:
 
 def main() -> int:
     """0 when the documents are true, else 1 with what is not."""
-    problems = dead_links()
+    problems: list[str] = []
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     if project["version"] != __version__:
         problems.append(f"pyproject.toml says version {project['version']}, the package {__version__}")
@@ -97,6 +97,7 @@ def main() -> int:
             path.write_text(wanted, encoding="utf-8")
         elif not path.exists() or path.read_text(encoding="utf-8") != wanted:
             problems.append(f"{path.relative_to(ROOT)} is out of date: run python docs/check.py --write")
+    problems += dead_links()
     print("\n".join(problems) or "The documents are up to date.")
     return 1 if problems else 0
 
