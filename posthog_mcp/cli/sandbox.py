@@ -4,29 +4,14 @@ import argparse
 import asyncio
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from posthog_mcp.cli import Subparsers
     from posthog_mcp.sandbox.http.throttles import LimitClass, Rate
 
 
-class Subparsers(Protocol):
-    """What `ArgumentParser.add_subparsers` returns."""
-
-    def add_parser(
-        self,
-        name: str,
-        /,
-        *,
-        help: str | None,  # noqa: A002  argparse
-        description: str | None,
-        allow_abbrev: bool,
-    ) -> argparse.ArgumentParser:
-        """Add a command."""
-        ...
-
-
-def add_parser(subparsers: Subparsers) -> None:
+def add_parser(subparsers: "Subparsers") -> None:
     """Add the command and its options."""
     parser = subparsers.add_parser(
         "sandbox",

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import importlib.util
+import logging
 import os
 import shutil
 import signal
@@ -163,6 +164,12 @@ class _Server(uvicorn.Server):
         """Serve until cancelled; what follows lets running requests end."""
         with contextlib.suppress(asyncio.CancelledError):
             await super().main_loop()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let running requests end, and cut those that take too long."""
+        # Which is meant; uvicorn reports each as an error, with its traceback.
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+        await super().shutdown(sockets)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:

@@ -53,6 +53,11 @@ def is_seeding(store: Path) -> bool:
         return bool(tables[0]) and bool(db.execute("SELECT 1 FROM documents WHERE kind = 'seed'").fetchall())
 
 
+def cpu_ticks(pid: int) -> int:
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return int(fields[11]) + int(fields[12])
+
+
 @pytest.fixture
 async def sandbox() -> AsyncIterator[SandboxProcess]:
     async with SandboxProcess() as running:
@@ -111,6 +116,22 @@ def test_a_signal_ends_it_quietly_and_its_temporary_directory_with_it(
     assert running.returncode == 0
     assert complaints == ""
     assert list(tmp_path.iterdir()) == []
+
+
+async def test_it_ends_quietly_while_a_query_runs(http: httpx2.AsyncClient) -> None:
+    endless = "select sum(a.number * b.number) from numbers(10000000) as a cross join numbers(1000000) as b"
+    running = await asyncio.create_subprocess_exec(*COMMAND, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert running.stdout is not None
+    url = (await asyncio.wait_for(running.stdout.readline(), 20)).decode().strip().partition("=")[2]
+    body = {"query": {"kind": "HogQLQuery", "query": endless}}
+    query = asyncio.create_task(http.post(f"{url}/api/projects/1/query/", headers=KEY, json=body))
+    (engine,) = children(running.pid)
+    before = cpu_ticks(engine)
+    await until(lambda: cpu_ticks(engine) > before + 20)
+    running.send_signal(signal.SIGTERM)
+    _, complaints = await asyncio.wait_for(running.communicate(), 7)
+    assert (running.returncode, complaints) == (0, b"")
+    assert (await query).status_code == 500
 
 
 async def test_it_can_be_stopped_while_it_seeds(tmp_path: Path) -> None:
