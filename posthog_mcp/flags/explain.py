@@ -11,6 +11,13 @@ from posthog_mcp.flags.decision import Code, Decision, Unknown
 from posthog_mcp.flags.filters import Filter
 from posthog_mcp.flags.flag import CompiledFlag, Condition
 
+_BEFORE_CONDITIONS = (
+    Code.FLAG_DISABLED,
+    Code.HOLDOUT_CONDITION_VALUE,
+    Code.SUPER_CONDITION_VALUE,
+    Code.MISSING_DEPENDENCY,
+)
+
 
 @dataclass(frozen=True, slots=True)
 class FilterReport:
@@ -24,6 +31,7 @@ class FilterReport:
         given: The property's value as it was compared; `None` when it was not given.
         matched: Whether the filter holds, `None` when that cannot be told.
         why: The comparison in words.
+        needs_server: Nothing that could be passed decides it.
     """
 
     kind: str
@@ -33,6 +41,7 @@ class FilterReport:
     given: Any
     matched: bool | None
     why: str
+    needs_server: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +56,7 @@ class ConditionReport:
         rollout_percentage: 0 to 100; `None` in the definition means 100.
         bucket: Where the hash puts the subject, 0 to 100; inside means at most `rollout_percentage`.
         variant: The variant the condition names.
+        needs_server: Undecided for good, which ends the flag.
     """
 
     index: int
@@ -56,6 +66,7 @@ class ConditionReport:
     rollout_percentage: float
     bucket: float | None
     variant: str | None
+    needs_server: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +93,15 @@ def explain(flag: CompiledFlag, call: Call) -> Explanation:
     decision = flag.decide(call)
     call.tried = {}
     properties, subject, words = _subject(flag, call)
-    settled = decision.code in (Code.FLAG_DISABLED, Code.HOLDOUT_CONDITION_VALUE, Code.SUPER_CONDITION_VALUE)
+    early = decision.code in _BEFORE_CONDITIONS or (
+        flag.special is not None and flag.special(call) is not None
+    )
     reports: list[ConditionReport] = []
-    over = settled or not words
+    over = early or not words
     for condition in flag.conditions:
         report = _condition(flag, condition, call, properties, subject, reached=not over)
         reports.append(report)
-        over = over or _ends(flag, report, condition, decision)
+        over = over or _ends(flag, report)
     return Explanation(
         decision,
         words,
@@ -98,11 +111,10 @@ def explain(flag: CompiledFlag, call: Call) -> Explanation:
     )
 
 
-def _ends(flag: CompiledFlag, report: ConditionReport, condition: Condition, decision: Decision) -> bool:
+def _ends(flag: CompiledFlag, report: ConditionReport) -> bool:
     if report.outcome == "outside_rollout":
         return flag.early_exit
-    last = decision.condition_index == condition.index
-    return report.outcome == "match" or (report.outcome == "undecided" and decision.needs_server and not last)
+    return report.outcome == "match" or report.needs_server
 
 
 def _subject(flag: CompiledFlag, call: Call) -> tuple[Properties, bytes, str]:
@@ -130,11 +142,16 @@ def _condition(
     share = 1.0 if condition.share is None else condition.share
 
     def report(
-        outcome: str, why: str, filters: tuple[FilterReport, ...] = (), bucket: float | None = None
+        outcome: str,
+        why: str,
+        filters: tuple[FilterReport, ...] = (),
+        bucket: float | None = None,
+        *,
+        needs_server: bool = False,
     ) -> ConditionReport:
         variant = condition.source.get("variant")
         return ConditionReport(
-            condition.index, outcome, why, filters, _percent(share), bucket, variant or None
+            condition.index, outcome, why, filters, _percent(share), bucket, variant or None, needs_server
         )
 
     if not reached:
@@ -152,7 +169,7 @@ def _condition(
         return report("no_match", against.why, filters)
     doubtful = next((each for each in filters if each.matched is None), None)
     if doubtful is not None:
-        return report("undecided", doubtful.why, filters)
+        return report("undecided", doubtful.why, filters, needs_server=doubtful.needs_server)
     at = place(rollout_text(flag.key, subject))
     if condition.share is not None and at > condition.share:
         why = f"its filters hold, but {_percent(at):g} is beyond the rollout of {_percent(share):g} %"
@@ -192,7 +209,7 @@ def _filter(filter_: Filter, properties: Properties, call: Call) -> FilterReport
         given = properties.get(key)
         words = f"{key} is {given!r}" if key in properties else f"{key} is not given"
     if isinstance(outcome, Unknown):
-        return FilterReport(kind, key, operator, wanted, given, None, outcome.detail)
+        return FilterReport(kind, key, operator, wanted, given, None, outcome.detail, outcome.server)
     verdict = "holds" if outcome else "does not hold"
     return FilterReport(
         kind, key, operator, wanted, given, outcome, f"{words}; {operator} {wanted!r} {verdict}"

@@ -151,6 +151,7 @@ class _Scanner:
             raise UnsharedPatternError("it uses a brace that repeats nothing")
         if any(int(digits) > _LARGEST_COUNT for digits in (found[1], found[3]) if digits):
             raise UnsharedPatternError("it repeats too often")
+        self.traits.ways *= max(int(found[1]), 1)
         exact = found[2] is None or found[1] == found[3]
         self._quantify(len(found[0]), loop=not exact or (self._previous == ")" and self._closed.chooses))
 

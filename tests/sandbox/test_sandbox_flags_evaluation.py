@@ -26,7 +26,9 @@ def conditions(*properties: dict[str, Any], rollout: float | None = None) -> dic
     return {"groups": [{"properties": list(properties), "rollout_percentage": rollout}]}
 
 
-async def make(api: AsyncClient, key: str, filters: dict[str, Any] | None = None, **fields: Any) -> dict[str, Any]:
+async def make(
+    api: AsyncClient, key: str, filters: dict[str, Any] | None = None, **fields: Any
+) -> dict[str, Any]:
     reply = await api.post(FLAGS, json={"key": key, "filters": filters or conditions(), **fields})
     assert reply.status_code == 201, reply.text
     return reply.json()
@@ -105,7 +107,9 @@ async def test_decide_still_answers_in_its_four_shapes(api: AsyncClient, anyone:
 
 @pytest.mark.parametrize("token", ["token", "api_key", "$token"])
 @pytest.mark.parametrize("name", ["distinct_id", "$distinct_id"])
-async def test_token_and_id_have_other_names_too(api: AsyncClient, anyone: AsyncClient, token: str, name: str):
+async def test_token_and_id_have_other_names_too(
+    api: AsyncClient, anyone: AsyncClient, token: str, name: str
+):
     await make(api, "on")
     reply = await anyone.post("/flags/?v=2", json={token: TOKEN, name: 17})
     assert reply.json()["flags"]["on"]["enabled"] is True
@@ -114,7 +118,9 @@ async def test_token_and_id_have_other_names_too(api: AsyncClient, anyone: Async
 async def test_bodies_may_be_compressed(api: AsyncClient, anyone: AsyncClient):
     await make(api, "on")
     text = json.dumps({"token": TOKEN, "distinct_id": "u"}).encode()
-    zipped = await anyone.post("/flags/?v=2", content=gzip.compress(text), headers={"Content-Encoding": "gzip"})
+    zipped = await anyone.post(
+        "/flags/?v=2", content=gzip.compress(text), headers={"Content-Encoding": "gzip"}
+    )
     named = await anyone.post("/flags/?v=2&compression=gzip-js", content=gzip.compress(text))
     coded = await anyone.post("/flags/?v=2&compression=base64", content=base64.b64encode(text))
     form = await anyone.post("/flags/?v=2", data={"data": base64.b64encode(text).decode()})
@@ -125,21 +131,29 @@ async def test_bodies_may_be_compressed(api: AsyncClient, anyone: AsyncClient):
 @pytest.mark.parametrize(
     ("body", "status", "text"),
     [
-        (b'{"distinct_id": "u"}', 401, "No API token provided. Please include a valid API token in your request."),
         (
-            b'{"token": "phc_nobody", "distinct_id": "u"}', 401,
+            b'{"distinct_id": "u"}',
+            401,
+            "No API token provided. Please include a valid API token in your request.",
+        ),
+        (
+            b'{"token": "phc_nobody", "distinct_id": "u"}',
+            401,
             "The provided API key is invalid or has expired. Please check your API key and try again.",
         ),
         (
-            b'{"token": "phc_sandbox"}', 400,
+            b'{"token": "phc_sandbox"}',
+            400,
             "The distinct_id field is missing from the request. Please include a valid identifier.",
         ),
         (b"{oops", 400, "Failed to parse request: "),
         (b"[]", 400, "Failed to parse request: "),
         (b"\x1f\x8boops", 400, "Failed to decode request: "),
     ],
-)  # fmt: skip
-async def test_what_cannot_be_read_is_refused_in_plain_text(anyone: AsyncClient, body: bytes, status: int, text: str):
+)
+async def test_what_cannot_be_read_is_refused_in_plain_text(
+    anyone: AsyncClient, body: bytes, status: int, text: str
+):
     reply = await anyone.post("/flags/?v=2", content=body)
     assert reply.status_code == status
     assert reply.text.startswith(text)
@@ -174,13 +188,23 @@ async def test_stored_properties_count_and_given_ones_win(api: AsyncClient, anyo
 @pytest.mark.parametrize(
     ("operator", "value", "expected"),
     [
-        ("is_not_set", "is_not_set", True), ("is_set", "is_set", False), ("exact", ["x"], False),
-        ("is_not", ["x"], True), ("icontains", "x", False), ("not_icontains", "x", True), ("regex", "x", False),
-        ("not_regex", "x", True), ("gt", 1, False), ("lt", 1, False), ("is_date_before", "-1d", False),
-        ("semver_neq", "1.0.0", False), ("not_starts_with", "x", True),
-        ("icontains_multi", ["x"], False), ("not_icontains_multi", ["x"], True),
+        ("is_not_set", "is_not_set", True),
+        ("is_set", "is_set", False),
+        ("exact", ["x"], False),
+        ("is_not", ["x"], True),
+        ("icontains", "x", False),
+        ("not_icontains", "x", True),
+        ("regex", "x", False),
+        ("not_regex", "x", True),
+        ("gt", 1, False),
+        ("lt", 1, False),
+        ("is_date_before", "-1d", False),
+        ("semver_neq", "1.0.0", False),
+        ("not_starts_with", "x", True),
+        ("icontains_multi", ["x"], False),
+        ("not_icontains_multi", ["x"], True),
     ],
-)  # fmt: skip
+)
 async def test_the_server_knows_that_a_property_is_absent(
     api: AsyncClient, anyone: AsyncClient, operator: str, value: Any, expected: bool
 ):
@@ -202,7 +226,9 @@ async def test_groups_come_from_the_store_with_overrides(api: AsyncClient, anyon
     assert nobody["reason"]["description"] == "No group type"
     assert (await flags(anyone, groups={"company": "acme"}))["for-pros"]["enabled"] is True
     other = {"company": {"plan": "free"}}
-    assert (await flags(anyone, groups={"company": "acme"}, group_properties=other))["for-pros"]["enabled"] is False
+    assert (await flags(anyone, groups={"company": "acme"}, group_properties=other))["for-pros"][
+        "enabled"
+    ] is False
     assert (await flags(anyone, groups={"company": "umbrella"}))["for-pros"]["enabled"] is False
 
 
@@ -217,7 +243,10 @@ async def test_the_reason_says_what_kept_a_flag_off(api: AsyncClient, anyone: As
         "code": "out_of_rollout_bound", "condition_index": 0, "description": "Out of rollout bound",
     }  # fmt: skip
     assert found["targeting"]["reason"]["code"] == "no_condition_match"
-    assert (found["held"]["variant"], found["held"]["reason"]["code"]) == ("holdout-3", "holdout_condition_value")
+    assert (found["held"]["variant"], found["held"]["reason"]["code"]) == (
+        "holdout-3",
+        "holdout_condition_value",
+    )
 
 
 async def test_only_the_flags_asked_for_are_answered(api: AsyncClient, anyone: AsyncClient):
@@ -270,7 +299,9 @@ async def test_devices_can_be_what_is_hashed(api: AsyncClient, anyone: AsyncClie
     assert (without["enabled"], without["reason"]["code"]) == (False, "out_of_rollout_bound")
     answers = {(await flags(anyone, device_id=f"d-{n}"))["by-device"]["enabled"] for n in range(20)}
     assert answers == {True, False}
-    same = {(await flags(anyone, device_id="d-1", distinct_id=f"u-{n}"))["by-device"]["enabled"] for n in range(5)}
+    same = {
+        (await flags(anyone, device_id="d-1", distinct_id=f"u-{n}"))["by-device"]["enabled"] for n in range(5)
+    }
     assert len(same) == 1
 
 
@@ -293,11 +324,16 @@ async def test_contexts_narrow_what_is_evaluated(api: AsyncClient, anyone: Async
     await make(api, "everywhere")
     await make(api, "production-only", tags=["production"], evaluation_contexts=["production"])
     assert set(await flags(anyone, evaluation_contexts=["staging"])) == {"everywhere"}
-    assert set(await flags(anyone, evaluation_environments=["production"])) == {"everywhere", "production-only"}
+    assert set(await flags(anyone, evaluation_environments=["production"])) == {
+        "everywhere",
+        "production-only",
+    }
     assert set(await flags(anyone)) == {"everywhere", "production-only"}
 
 
-async def test_cohorts_decide_by_properties_or_by_their_list(api: AsyncClient, anyone: AsyncClient, sandbox: Sandbox):
+async def test_cohorts_decide_by_properties_or_by_their_list(
+    api: AsyncClient, anyone: AsyncClient, sandbox: Sandbox
+):
     await identify(anyone, "u-1", plan="pro")
     leaf = {**person("plan", ["pro"]), "negation": False}
     group = {"properties": {"type": "OR", "values": [{"type": "AND", "values": [leaf]}]}}

@@ -144,11 +144,11 @@ def _check_properties(sandbox: Sandbox, flag: Flag) -> None:
             _check_subject(each, about_group=about_group)
             if each.get("operator") in _DATES:
                 _check_date(each.get("value"))
-            if each["type"] == "cohort":
+            if each.get("type") == "cohort":
                 _check_cohort(sandbox, each)
     known = {str(one["id"]) for one in flags_of(sandbox)}
     for each in properties_of(flag):
-        if each["type"] == "flag":
+        if each.get("type") == "flag":
             _check_dependency(each, known)
     circle = Chains(flags_of(sandbox)).circle(flag)
     if circle:
@@ -156,9 +156,10 @@ def _check_properties(sandbox: Sandbox, flag: Flag) -> None:
 
 
 def _check_subject(each: dict[str, Any], *, about_group: bool) -> None:
-    if about_group and each["type"] not in ("group", "flag"):
+    kind = each.get("type", "person")
+    if about_group and kind not in ("group", "flag"):
         raise invalid("Filters are not valid (can only use group properties)", "filters")
-    if not about_group and each["type"] not in _PERSON_TYPES:
+    if not about_group and kind not in _PERSON_TYPES:
         detail = "Filters are not valid (can only use person, cohort, and flag properties)"
         raise invalid(detail, "filters")
 

@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-Percentage = Annotated[int | float, Field(ge=0, le=100)]
 GroupTypeIndex = Annotated[int, Field(ge=0, le=4)]
 Operator = Literal[
     "exact", "is_not", "icontains", "not_icontains", "icontains_multi", "not_icontains_multi", "regex",
@@ -18,6 +17,22 @@ Operator = Literal[
 ]  # fmt: skip
 _ALIASES = {"min": "gte", "max": "lte"}
 Json = dict[str, Any]
+
+
+def _percentage(value: object) -> object:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ValueError("A valid number is required.")  # noqa: TRY004 pydantic reads ValueError
+    if not 0 <= value <= 100:  # noqa: PLR2004 per cent
+        raise ValueError("Ensure this value is between 0 and 100.")
+    return value
+
+
+def _percentage_or_none(value: object) -> object:
+    return None if value is None else _percentage(value)
+
+
+# Not `int | float`, whose error would name the alternative in the field's path.
+Percentage = Annotated[Any, BeforeValidator(_percentage)]
 
 
 class _Part(BaseModel):
@@ -51,7 +66,7 @@ class Group(_Part):
     """One release condition."""
 
     properties: list[Property] | None = None
-    rollout_percentage: Percentage | None = None
+    rollout_percentage: Annotated[Any, BeforeValidator(_percentage_or_none)] = None
     variant: str | None = None
     aggregation_group_type_index: GroupTypeIndex | None = None
     description: str | None = None

@@ -88,6 +88,7 @@ class Flags:
         return {**(person.properties if person else {}), **subject.person_properties}
 
     async def _context(self, subject: Subject) -> Any:
+        self._refresh()
         person = self._person(subject)
         return {
             "person_properties": self.person_properties(subject),
