@@ -27,8 +27,8 @@ _FLAG = "new-checkout"
 _WHO_PAID = """SELECT max(person.properties.email) AS who, countIf(event = 'checkout viewed') AS views,
   countIf(event = 'order placed') AS orders, sum(toFloat(properties.total)) AS paid
 FROM events
-WHERE timestamp > now() - INTERVAL 1 DAY
-  AND person_id IN (SELECT person_id FROM events WHERE event = {paying})
+WHERE timestamp > now() - INTERVAL 1 DAY AND person_id IN (
+  SELECT person_id FROM events WHERE event = {paying} AND timestamp > now() - INTERVAL 1 DAY)
 GROUP BY person_id ORDER BY views DESC LIMIT 10"""
 
 
@@ -64,7 +64,10 @@ def run(args: argparse.Namespace) -> int:
         print('The demo needs the sandbox extra: pip install "posthog-mcp[sandbox]"', file=sys.stderr)
         return 3
     failures: list[str] = []
-    anyio.run(_demo, Console(highlight=False, markup=False, soft_wrap=True), failures)
+    try:
+        anyio.run(_demo, Console(highlight=False, markup=False, soft_wrap=True), failures)
+    except Exception as error:  # noqa: BLE001 - whatever it is, a newcomer should read it as a sentence
+        failures.append(f"the server did not answer ({type(error).__name__}: {error})")
     if failures:
         print(f"The demo failed: {failures[0]}.", file=sys.stderr)
     return 1 if failures else 0
@@ -95,7 +98,7 @@ def story(now: datetime) -> list[Step]:
             "Somebody looks at the checkout three times before we know who it is.",
             "capture_events",
             {
-                "events": json.dumps([_viewed(now - timedelta(minutes=ago)) for ago in (9, 6, 3)]),
+                "events": [_viewed(now - timedelta(minutes=ago)) for ago in (9, 6, 3)],
                 "wait": True,
             },
             lambda answer: '"delivered":3' in answer,
