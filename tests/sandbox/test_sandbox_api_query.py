@@ -286,8 +286,10 @@ async def test_a_query_in_the_background_is_cancelled(sandbox: Sandbox, api: Asy
     assert (await api.get(f"{QUERY}long/")).status_code == 202
     reply = await api.delete(f"{QUERY}long/")
     assert (reply.status_code, list(reply.json())) == (200, ["message"])
-    status = (await api.get(f"{QUERY}long/")).json()["query_status"]
-    assert (status["complete"], status["error"]) == (True, True)
+    reply = await api.get(f"{QUERY}long/")
+    status = reply.json()["query_status"]
+    assert (reply.status_code, status["complete"], status["error"]) == (400, True, True)
+    assert status["error_message"] == "The query was cancelled."
     assert await rows(api, "select 1") == [[1]]
 
 

@@ -55,8 +55,8 @@ class Queries:
 
     async def cancel(self, query_id: str) -> None:
         """Stop the query of that id, in the background or not; nothing happens when there is none."""
-        await self._sandbox.engine.cancel(query_id)
         await self.jobs.cancel(query_id)
+        await self._sandbox.engine.cancel(query_id)
 
     async def close(self) -> None:
         """Stop what runs in the background."""
