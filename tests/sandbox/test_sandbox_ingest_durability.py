@@ -166,6 +166,62 @@ async def test_a_store_that_fails_loses_nothing_but_the_request(tmp_path: Path):
     assert len(engine.rows("events")) == 2
 
 
+async def test_an_early_answer_is_durable_and_settling_makes_it_visible(tmp_path: Path):
+    engine = RecordingEngine()
+    ingest = opened(tmp_path, engine)
+    ingest.early = True
+    for number in range(20):
+        await ingest.accept(batch({}, start=number))
+    assert engine.inserts == []
+    assert len(list(ingest._journal.entries())) == 20
+    await ingest.settled()
+    assert [(table, len(rows)) for table, rows in engine.inserts][-1] == ("events", 20)
+    assert (tmp_path / "s.journal.ingest").stat().st_size == 0
+    await ingest.settled()
+    assert len(engine.rows("events")) == 20
+
+
+async def test_an_early_answer_reaches_the_engine_without_being_asked_for(tmp_path: Path):
+    engine = RecordingEngine()
+    ingest = opened(tmp_path, engine)
+    ingest.early = True
+    engine.failures = [stopped(), stopped()]  # and once more a second later
+    await ingest.accept(batch({}))
+    async with asyncio.timeout(5):
+        while not engine.rows("events"):  # noqa: ASYNC110 - nobody is told of it
+            await asyncio.sleep(0.01)
+
+
+async def test_a_journal_that_grows_too_large_makes_events_wait_for_the_engine(tmp_path, monkeypatch):
+    monkeypatch.setattr("posthog_mcp.sandbox.ingest.delivery._JOURNAL_LIMIT", 10_000)
+    engine = RecordingEngine()
+    ingest = opened(tmp_path, engine)
+    ingest.early = True
+    sizes: list[int] = []
+    for number in range(100):
+        await ingest.accept(batch({"text": "x" * 100}, start=number))
+        sizes.append((tmp_path / "s.journal.ingest").stat().st_size)
+    assert max(sizes) < 12_000
+    assert len(engine.rows("events")) > 80
+
+
+async def test_what_is_owed_at_the_end_is_delivered_or_kept(tmp_path: Path):
+    engine = RecordingEngine()
+    first = opened(tmp_path, engine)
+    first.early = True
+    await first.accept(batch({}))
+    await first.close()
+    assert len(engine.rows("events")) == 1
+    second = opened(tmp_path, engine)
+    second.early = True
+    await second.accept(batch({}, start=1))
+    engine.failures = [stopped(), stopped()]
+    await second.close()
+    assert len(engine.rows("events")) == 1
+    await opened(tmp_path, engine).start()
+    assert len(engine.rows("events")) == 2
+
+
 async def test_closing_finishes_what_was_taken_and_takes_no_more(tmp_path: Path):
     engine = RecordingEngine()
     ingest = opened(tmp_path, engine)

@@ -3,11 +3,11 @@
 `Ingest` is the door; nothing imported here loads the engine.
 """
 
-from posthog_mcp.sandbox.ingest.commits import EngineDown, IngestClosed
 from posthog_mcp.sandbox.ingest.definitions import Definitions, EventDefinition, PropertyDefinition
+from posthog_mcp.sandbox.ingest.delivery import EngineDown
 from posthog_mcp.sandbox.ingest.events import RawEvent
 from posthog_mcp.sandbox.ingest.groups import Group, Groups, GroupType
-from posthog_mcp.sandbox.ingest.ingest import Ingest
+from posthog_mcp.sandbox.ingest.ingest import Ingest, IngestClosed
 from posthog_mcp.sandbox.ingest.people import People
 from posthog_mcp.sandbox.ingest.person import Person
 from posthog_mcp.sandbox.ingest.property_types import PropertyType

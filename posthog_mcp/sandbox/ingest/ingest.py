@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 from posthog_mcp.sandbox.ingest import mirror
-from posthog_mcp.sandbox.ingest.commits import CommitQueue, Work
 from posthog_mcp.sandbox.ingest.definitions import Definitions
+from posthog_mcp.sandbox.ingest.delivery import Delivery
 from posthog_mcp.sandbox.ingest.events import Processor, RawEvent
 from posthog_mcp.sandbox.ingest.groups import Group, Groups
-from posthog_mcp.sandbox.ingest.journal import Journal, Rows
+from posthog_mcp.sandbox.ingest.journal import Journal
 from posthog_mcp.sandbox.ingest.merging import Merging, split
 from posthog_mcp.sandbox.ingest.people import People
 from posthog_mcp.sandbox.ingest.seen import Seen
@@ -27,10 +27,19 @@ if TYPE_CHECKING:
     from posthog_mcp.sandbox.project import Project
     from posthog_mcp.sandbox.store import Store
 
+T = TypeVar("T")
+
 _DELETE_EVENTS = (
     "DELETE FROM ph.events WHERE distinct_id IN "
     "(SELECT distinct_id FROM ph.person_distinct_ids FINAL WHERE person_id = {person:UUID})"
 )
+
+
+class IngestClosed(Exception):  # noqa: N818 - what happened, nobody's mistake
+    """The sandbox is stopping: nothing more is taken."""
+
+    def __init__(self) -> None:
+        super().__init__("The sandbox is stopping and takes no more events. Send them again once it is back.")
 
 
 class Ingest:
@@ -39,6 +48,10 @@ class Ingest:
     `people`, `groups` and `definitions` are there to be read at any time; every change of them goes through
     the methods here, which keep the order of arrival and the engine's mirror. `warnings` are the last
     ingestion warnings, `merging.on_merge` is called inside the transaction of each merge.
+
+    Whoever calls is answered when the change is durable and in the engine. With `early` it is answered when
+    the change is durable, and whoever queries the engine awaits `settled` first: twice the events a second,
+    since an insert of many rows costs the engine hardly more than one of a few.
     """
 
     def __init__(self, store: Store, engine: Engine, project: Project, clock: Callable[[], datetime]) -> None:
@@ -69,8 +82,9 @@ class Ingest:
             warnings=self.warnings,
         )
         self._journal = Journal(_beside(store))
-        self._commits = CommitQueue(engine, self._journal, self._transact)
-        self._events: list[str] = []
+        self._delivery = Delivery(engine, self._journal)
+        self._closed = False
+        self.early = False
 
     async def start(self) -> list[str]:
         """Send the engine what a process that was killed still owed it, and repair the mirror.
@@ -88,29 +102,40 @@ class Ingest:
 
     async def close(self) -> None:
         """Finish what was taken; further calls raise IngestClosed."""
-        await self._commits.close()
+        self._closed = True
+        await self._delivery.close()
+        self._journal.close()
+
+    async def settled(self) -> None:
+        """Wait until everything that was answered is in the engine.
+
+        Raises:
+            EngineDown: The engine refuses it.
+        """
+        await self._delivery.settled()
 
     async def accept(self, events: list[RawEvent]) -> None:
-        """Ingest events in order; they are durable and in every query when this returns.
+        """Ingest events in order; they are durable, and in every query (but see `early`), when this returns.
 
         Raises:
             IngestClosed: The sandbox is stopping.
             EngineDown: The events are kept and will be there, but not yet; sending them again does no harm.
         """
         if events:
-            await self._commits.do(lambda: self._take(events), len(events))
+            await self._change(lambda: self._take(events))
 
     # -- changes by hand, through the private API
 
     async def delete_person(self, person: Person, *, delete_events: bool = False) -> None:
         """Delete a person and its distinct ids; its events stay unless asked."""
         if delete_events:
+            await self.settled()
             await self._engine.execute(_DELETE_EVENTS, {"person": person.uuid})
-        await self._commits.do(lambda: self.people.delete(self._current(person)))
+        await self._change(lambda: self.people.delete(self._current(person)))
 
     async def split_person(self, person: Person, main_distinct_id: str | None = None) -> list[Person]:
         """Give every id of the person but the main one (its first when None) a person of its own."""
-        return await self._commits.do(lambda: split(self.people, self._current(person), main_distinct_id))
+        return await self._change(lambda: split(self.people, self._current(person), main_distinct_id))
 
     async def set_person_properties(
         self, person: Person, values: JSON, unset: list[str] | None = None
@@ -127,7 +152,7 @@ class Ingest:
                 self.definitions.note_values("person", -1, values, self._clock())
             return current
 
-        return await self._commits.do(work)
+        return await self._change(work)
 
     async def set_group_properties(
         self, index: int, key: str, values: JSON, unset: list[str] | None = None
@@ -143,7 +168,7 @@ class Ingest:
             self.definitions.note_values("group", index, values, now)
             return self.groups.put(replace(group, properties=after, updated_at=now))
 
-        return await self._commits.do(work)
+        return await self._change(work)
 
     def _current(self, person: Person) -> Person:
         """The person as it is by now: others may have changed it while the work waited for its turn."""
@@ -154,12 +179,22 @@ class Ingest:
     def _take(self, events: list[RawEvent]) -> None:
         self._events += self._processor.rows(events, self._clock())
 
-    def _transact(self, works: list[Work]) -> tuple[list[Any], Rows]:
+    async def _change(self, work: Callable[[], T]) -> T:
+        """Do a work in a transaction of its own; when it answers depends on `early`."""
+        await self._delivery.room()
+        if self._closed:
+            raise IngestClosed
+        result = self._commit(work)
+        if not self.early:
+            await self._delivery.settled()
+        return result
+
+    def _commit(self, work: Callable[[], T]) -> T:
         before = self._journal.size()
-        self._events = []
+        self._events: list[str] = []
         try:
             with self._store.transaction():
-                results = [work() for work in works]
+                result = work()
                 lines = {**self.people.write(), **self.groups.write()}
                 if self._events:
                     lines["events"] = self._events
@@ -170,7 +205,8 @@ class Ingest:
             for part in (self.people, self.groups, self.definitions, self._seen):
                 part.forget()
             raise
-        return results, rows
+        self._delivery.add(rows)
+        return result
 
 
 def _beside(store: Store) -> Path | None:

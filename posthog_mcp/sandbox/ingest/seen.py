@@ -52,6 +52,7 @@ class Seen:
         )
         number = cursor.lastrowid
         assert number is not None  # noqa: S101 - an insert has one
+        self._db.execute("DELETE FROM ingested WHERE id = ? AND length(keys) = 0", (number - 1,))
         self._new.clear()
         if len(self._recent) >= _REMEMBERED:
             self._older, self._recent = self._recent, set()
