@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-_MOST_NODES = 2_000
+_MOST_NODES = 1_000
 _LONGEST_TEXT = 50_000
 _MOST_STATES = 500
-_WORK_PER_SEARCH = 20_000
+_WORK_PER_SEARCH = 12_000
 
 _ATOM = re.compile(r"\\x[0-9a-fA-F]{2}|\\.|\[\^?(?:\\.|[^\\\]])*\]|[^\\\[]", re.DOTALL)
 _QUANTIFIER = re.compile(r"(?:[*+?]|\{([0-9]+)(,?)([0-9]*)\})\??")

@@ -18,7 +18,7 @@ from posthog.feature_flags import InconclusiveMatchError, RequiresServerEvaluati
 from posthog_mcp.flags import FlagSet, compile_flags
 
 # POSTHOG_MCP_ORACLE_EVALUATIONS=100000 is the full run.
-EVALUATIONS = int(os.environ.get("POSTHOG_MCP_ORACLE_EVALUATIONS", "24000"))
+EVALUATIONS = int(os.environ.get("POSTHOG_MCP_ORACLE_EVALUATIONS", "40000"))
 SHARDS = 4
 SUBJECTS_PER_SET = 20
 
