@@ -146,7 +146,7 @@ class Dispatcher:
     def _refused_by_posthog(self, error: PostHogError) -> Answer:
         if not error.said:
             return self._error(str(error))
-        why = error.why.replace(f"says: {error.said}", "says why below.").replace(error.said, "what is below")
+        why = error.why.replace(f"says: {error.said}", "says why below").replace(error.said, "what is below")
         words = self._error(" ".join(filter(None, (error.what, why, error.next_step)))).text
         return Answer(f"{words}\n{fence(self._error(error.said).text)}", is_error=True)
 

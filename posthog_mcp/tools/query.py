@@ -87,8 +87,7 @@ async def _run(ctx: Context, project: Project, args: QueryHogql, notes: list[str
         finished = True
     except Invalid as error:
         finished = True
-        if notes:
-            raise ToolFailure(error.what, error.why, " ".join([*notes, error.next_step])) from None
+        error.next_step = " ".join([*notes, error.next_step])
         raise
     except QueryTimeout as error:
         finished = True

@@ -25,8 +25,10 @@ _EXPOSED = frozenset({
     "ARGUMENT_OUT_OF_BOUND", "BAD_ARGUMENTS", "BAD_TYPE_OF_FIELD", "CANNOT_COMPILE_REGEXP",
     "CANNOT_CONVERT_TYPE", "CANNOT_PARSE_BOOL", "CANNOT_PARSE_DATE", "CANNOT_PARSE_DATETIME",
     "CANNOT_PARSE_INPUT_ASSERTION_FAILED", "CANNOT_PARSE_NUMBER", "CANNOT_PARSE_TEXT",
+    "CANNOT_READ_ARRAY_FROM_TEXT",
     "CANNOT_PARSE_UUID", "DECIMAL_OVERFLOW", "ILLEGAL_AGGREGATION", "ILLEGAL_COLUMN",
-    "ILLEGAL_DIVISION", "ILLEGAL_TYPE_OF_ARGUMENT", "INVALID_JOIN_ON_EXPRESSION", "NO_COMMON_TYPE",
+    "ILLEGAL_DIVISION", "ILLEGAL_TYPE_OF_ARGUMENT", "INVALID_JOIN_ON_EXPRESSION",
+    "ILLEGAL_TYPE_OF_COLUMN_FOR_FILTER", "NO_COMMON_TYPE",
     "NOT_AN_AGGREGATE", "NUMBER_OF_ARGUMENTS_DOESNT_MATCH", "PARAMETER_OUT_OF_BOUND",
     "SIZES_OF_ARRAYS_DONT_MATCH", "SIZES_OF_ARRAYS_DOESNT_MATCH", "TOO_FEW_ARGUMENTS_FOR_FUNCTION",
     "TOO_MANY_ARGUMENTS_FOR_FUNCTION", "TYPE_MISMATCH", "UNKNOWN_FUNCTION", "UNSUPPORTED_METHOD",
@@ -92,7 +94,7 @@ async def run(asked: Asked, query: ast.Query, *, one_more: bool = False) -> Ran:
             compiled.sql, compiled.params, query_id=asked.query_id, seconds=asked.seconds
         )
     except EngineError as error:
-        raise refusal(error) from error
+        raise refusal(error, compiled.in_words(error.message)) from error
     asked.timed("clickhouse_execute", since)
     limit = compiled.limit
     return Ran(
@@ -118,8 +120,8 @@ def refused(error: CompileError) -> ApiError:
     return invalid(error.message, code=error.code)
 
 
-def refusal(error: EngineError) -> ApiError:
-    """The engine's error as PostHog answers it; only what the query's author can mend is told."""
+def refusal(error: EngineError, words: str) -> ApiError:
+    """The engine's error as PostHog answers it; `words` are told where the query's author can mend it."""
     if error.code == _TIMED_OUT:
         detail = (
             "Query has hit the max execution time before completing. Narrow the time range, or run it "
@@ -130,7 +132,7 @@ def refusal(error: EngineError) -> ApiError:
         detail = "Query has hit the memory limit. Narrow the time range, or group by fewer values."
         return ApiError(504, "server_error", "error", detail)
     if error.name in _EXPOSED:
-        return invalid(error.message, code=error.name.lower())
+        return invalid(words, code=error.name.lower())
     return ApiError(500, "server_error", "error", "ClickHouse error while executing query.")
 
 
