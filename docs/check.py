@@ -92,6 +92,9 @@ def main() -> int:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     if project["version"] != __version__:
         problems.append(f"pyproject.toml says version {project['version']}, the package {__version__}")
+    registry = json.loads((ROOT / "server.json").read_text(encoding="utf-8"))
+    if {registry["version"], *(package["version"] for package in registry["packages"])} != {__version__}:
+        problems.append(f"server.json names another version than {__version__}")
     for path, wanted in ((TOOLS, tools_page()), (SETTINGS, settings_page()), (MANIFEST, manifest())):
         if "--write" in sys.argv:
             path.write_text(wanted, encoding="utf-8")
