@@ -4,12 +4,13 @@ import asyncio
 import sys
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Literal, Self
 
 from posthog_mcp.sandbox import live
 from posthog_mcp.sandbox.engine.errors import ENGINE_MISSING_EXIT, EngineMissing
 
-START_SECONDS: Final = 60.0
+#: How long a start may take by default, by the seed.
+START_SECONDS: Final = {"none": 60.0, "small": 60.0, "large": 900.0}
 END_SECONDS: Final = 15.0
 _LAST_LINE: Final = "POSTHOG_PROJECT_ID"
 # How often to look whether a sandbox that is starting answers yet.
@@ -35,10 +36,10 @@ class SandboxProcess:
         self,
         *,
         data: Path | None = None,
-        seed: str = "none",
-        throttle: str = "organization",
+        seed: Literal["none", "small", "large"] = "none",
+        throttle: Literal["organization", "key", "off"] = "organization",
         limits: str = "",
-        start_seconds: float = START_SECONDS,
+        start_seconds: float | None = None,
     ) -> None:
         """Remember how to start; the arguments are those of the command, `data` None for a temporary one."""
         self.environment: dict[str, str] = {}
@@ -47,7 +48,7 @@ class SandboxProcess:
         self._arguments = ["--port", "0", "--parent-pipe", "--seed", seed, "--throttle", throttle]
         self._arguments += ["--limits", limits] if limits else []
         self._arguments += ["--data", str(data)] if data is not None else []
-        self._start_seconds = start_seconds
+        self._start_seconds = START_SECONDS[seed] if start_seconds is None else start_seconds
         self._process: asyncio.subprocess.Process | None = None
         self._complaint = ""
         self._listening: asyncio.Task[None] | None = None
