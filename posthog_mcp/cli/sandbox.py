@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
     """
     from posthog_mcp.sandbox.engine.errors import ENGINE_MISSING_EXIT, EngineError, EngineMissing  # noqa: PLC0415
     from posthog_mcp.sandbox.live import IN_USE_EXIT, DirectoryInUseError  # noqa: PLC0415
-    from posthog_mcp.sandbox.seed import HalfSeededError  # noqa: PLC0415
+    from posthog_mcp.sandbox.seed import HalfSeededError, SeedError  # noqa: PLC0415
     from posthog_mcp.sandbox.server import ListenError, ServeOptions, serve  # noqa: PLC0415
 
     options = ServeOptions(
@@ -82,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
         return _failed(str(error), ENGINE_MISSING_EXIT)
     except DirectoryInUseError as error:
         return _failed(str(error), IN_USE_EXIT)
-    except (EngineError, HalfSeededError, ListenError) as error:
+    except (EngineError, HalfSeededError, ListenError, SeedError) as error:
         return _failed(str(error), 1)
     except OSError as error:
         return _failed(f"Cannot use {error.filename or 'the data directory'}: {error.strerror}.", 1)

@@ -2,6 +2,7 @@
 
 from posthog_mcp.sandbox.seed.answers import Answers
 from posthog_mcp.sandbox.seed.fill import HalfSeededError, fill
+from posthog_mcp.sandbox.seed.objects import SeedError
 from posthog_mcp.sandbox.seed.plan import Plan, Size, plan
 
-__all__ = ["Answers", "HalfSeededError", "Plan", "Size", "fill", "plan"]
+__all__ = ["Answers", "HalfSeededError", "Plan", "SeedError", "Size", "fill", "plan"]
