@@ -72,16 +72,19 @@ class Call:
     now: datetime | None = None
     cohorts: Container[str] = ()
     hash_keys: Mapping[str, str] = MappingProxyType({})
+    tried: dict[str, bool | str | None] | None = None
 
     def __init__(self, distinct_id: str, person: Properties | None) -> None:
         self.distinct_id = distinct_id
-        self.hashed = encoded(distinct_id)
+        try:
+            self.hashed = distinct_id.encode()
+        except UnicodeEncodeError:
+            self.hashed = encoded(distinct_id)
         if not person:
             person = {"distinct_id": distinct_id}
         elif "distinct_id" not in person:
             person = {"distinct_id": distinct_id, **person}
         self.person = person
-        self.tried: dict[str, bool | str | None] = {}
 
     def of_groups(self, groups: Mapping[str, Any], known: Mapping[str, Properties]) -> None:
         """Add the groups: their keys, and the properties of those of which something is known."""

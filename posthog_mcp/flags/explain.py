@@ -91,7 +91,7 @@ class Explanation:
 def explain(flag: CompiledFlag, call: Call) -> Explanation:
     """Evaluate a flag, then walk its conditions with the same closures."""
     decision = flag.decide(call)
-    call.tried = {}
+    call.tried = None
     properties, subject, words = _subject(flag, call)
     early = decision.code in _BEFORE_CONDITIONS or (
         flag.special is not None and flag.special(call) is not None
@@ -186,7 +186,7 @@ def _filters(condition: Condition, properties: Properties, call: Call) -> tuple[
         reports.append(report)
         if report.matched is False and tried is None:
             # A decision stops here: what the rest asks of other flags must leave no trace.
-            tried = call.tried
+            tried = call.tried or {}
             call.tried = dict(tried)
     call.tried = call.tried if tried is None else tried
     return tuple(reports)
@@ -202,7 +202,7 @@ def _filter(filter_: Filter, properties: Properties, call: Call) -> FilterReport
         key, given, words = str(wanted), None, f"cohort {wanted}"
     elif kind == "flag":
         key = str(source.get("key"))
-        given = call.tried.get(key)
+        given = (call.tried or {}).get(key)
         words = f"flag {key!r} is {given!r}"
     else:
         key = str(source.get("key"))

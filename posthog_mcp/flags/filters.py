@@ -288,12 +288,14 @@ class _Dependency:
 
     def matches(self, _properties: Properties, call: Call) -> bool | Unknown:
         tried = call.tried
+        if tried is None:
+            tried = call.tried = {}
         for member in self._gone:
             if member not in tried:
                 tried[member] = None
                 return self._undefined
         for member in self._chain:
-            failure = None if member in tried else self._try(member, call)
+            failure = None if member in tried else self._try(member, call, tried)
             if failure is not None:
                 return failure
         actual = tried.get(self._key)
@@ -303,20 +305,20 @@ class _Dependency:
             return Unknown(Reason.UNRESOLVED_DEPENDENCY, self._undecided)
         return self._undefined
 
-    def _try(self, key: str, call: Call) -> Unknown | None:
+    def _try(self, key: str, call: Call, tried: dict[str, bool | str | None]) -> Unknown | None:
         """Evaluate a member of the chain once; an undecided one is not tried again in the same evaluation."""
         flag = self._flags[key]
         if self.subjects is not None and not flag.subjects <= self.subjects:
             detail = f"it depends on flag {key!r}, which is about another subject"
             return Unknown(Reason.UNRESOLVED_DEPENDENCY, detail, server=True)
         # A circle meets itself as undecided.
-        call.tried[key] = None
+        tried[key] = None
         decision = flag.decide(call)
-        call.tried[key] = decision.value
+        tried[key] = decision.value
         if decision.value is not None:
             return None
         if decision.needs_server:
-            del call.tried[key]
+            del tried[key]
         detail = f"{self._undecided}: {decision.detail}"
         return Unknown(Reason.UNRESOLVED_DEPENDENCY, detail, decision.needs, decision.needs_server)
 

@@ -90,8 +90,7 @@ class FlagSet:
         call = _call(distinct_id, context)
         decisions: dict[str, Decision] = {}
         for key, flag in self._flags.items():
-            if call.tried:
-                call.tried = {}
+            call.tried = None
             decisions[key] = flag.decide(call)
         return decisions
 

@@ -177,7 +177,8 @@ def _regex(pattern: str, rules: Rules, *, expected: bool) -> Test:
             regex = patterns.shared(pattern)
         if given.__class__ is str and len(given) <= regex.quick and given.isascii() and given.isprintable():
             return (regex.find(given) is not None) is expected
-        return regex.search(values.text_of(given)) is expected if regex.valid else False
+        text = values.text_of(given)
+        return regex.search(text) is expected if regex.valid else False
 
     return search
 

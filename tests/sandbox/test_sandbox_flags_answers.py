@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flag_making import FLAGS, conditions, depends_on, keys, make
+from flag_making import FLAGS, conditions, depends_on, keys, make, variants
 
 if TYPE_CHECKING:
     from httpx2 import AsyncClient
@@ -109,3 +109,12 @@ async def test_many_at_once(api: AsyncClient):
     gone = (await api.post(f"{FLAGS}bulk_delete/", json={"filters": {"search": "top"}})).json()
     assert [one["id"] for one in gone["deleted"]] == [top["id"]]
     assert await keys(api, order="key") == ["first", "second"]
+
+
+async def test_the_values_a_flag_can_have(api: AsyncClient):
+    split = variants(("control", 50), ("test", 50))
+    flag = await make(api, "split", {"groups": [{}], "multivariate": split})
+    path = "/api/projects/1/flag_value/values/"
+    answer = (await api.get(path, params={"key": flag["id"]})).json()
+    assert answer == [{"name": True}, {"name": "control"}, {"name": "test"}]
+    assert (await api.get(path, params={"key": 99})).status_code == 404

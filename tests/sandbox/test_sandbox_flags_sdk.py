@@ -57,9 +57,7 @@ async def test_the_official_package_works_unmodified():
 
 
 def ask(url: str) -> None:
-    client = Client(
-        "phc_sandbox", host=url, secret_key="phs_sandbox", sync_mode=True, poll_interval=3600
-    )
+    client = Client("phc_sandbox", host=url, secret_key="phs_sandbox", sync_mode=True, poll_interval=3600)
     try:
         client.load_feature_flags()
         assert {flag["key"] for flag in client.feature_flags or []} == {"pros", "split", "config"}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from posthog_mcp.flags.values import as_dict, as_list, is_dict
 from posthog_mcp.sandbox.api.feature_flags import LIST, ONE
 from posthog_mcp.sandbox.flags.answers import description
-from posthog_mcp.sandbox.flags.documents import find, flags_of, minimal
+from posthog_mcp.sandbox.flags.documents import find, flags_of, minimal, variants_of
 from posthog_mcp.sandbox.flags.reach import reach
 from posthog_mcp.sandbox.flags.schema import Group
 from posthog_mcp.sandbox.flags.service import Subject
@@ -65,6 +65,13 @@ async def list_my_flags(call: Call) -> Reply:
             if not keys or flag["key"] in keys
         ]
     )
+
+
+@route("GET", "/api/projects/{project_id}/flag_value/values/", scope=_READ)
+async def list_flag_values(call: Call) -> Reply:
+    """The values the flag with the id `key` can have, besides false."""
+    flag = find(call.sandbox, call.query.get("key", ""))
+    return Reply([{"name": True}, *({"name": variant["key"]} for variant in variants_of(flag))])
 
 
 @route("POST", LIST + "user_blast_radius/", scope=_READ)

@@ -21,7 +21,7 @@ _ID_LENGTH: Final = 200
 _TOKENS: Final = ("token", "api_key", "$token")
 _SERVERS: Final = (
     "posthog-python", "posthog-node", "posthog-go", "posthog-ruby", "posthog-php", "posthog-java",
-    "posthog-dotnet", "posthog-rs", "posthog-elixir", "posthog-mcp", "python-requests", "python-httpx",
+    "posthog-dotnet", "posthog-rs", "posthog-elixir", "python-requests", "python-httpx",
     "python-urllib", "go-http-client", "node-fetch", "axios", "undici", "curl", "wget", "okhttp",
 )  # fmt: skip
 _CLIENTS: Final = (
