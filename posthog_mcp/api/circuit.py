@@ -35,6 +35,7 @@ class Circuit:
         now = anyio.current_time()
         if now < self._try_at:
             raise self._refusal(asked, self._try_at - now)
+        # The others wait for what this call finds; were it cancelled, the next one would be let through then.
         self._try_at = now + self._pause
         self._pause = min(self._pause * 2, LONGEST_PAUSE_SECONDS)
 
@@ -49,7 +50,7 @@ class Circuit:
         if not self._failures:
             self._since = datetime.now(UTC)
         self._failures += 1
-        if self._failures == FAILURES:
+        if self._failures >= FAILURES:
             self._try_at = anyio.current_time() + self._pause
 
     def _refusal(self, asked: Asked, wait: float) -> errors.Unreachable:
