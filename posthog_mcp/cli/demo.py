@@ -76,7 +76,9 @@ def run(args: argparse.Namespace) -> int:
 async def _demo(console: "Console", failures: list[str]) -> None:
     console.print("posthog-mcp demo", style="bold", end="")
     console.print(": an MCP client, this server over a pipe, an embedded PostHog.\n")
-    server = StdioServerParameters(command=sys.executable, args=["-m", "posthog_mcp", "serve", "--sandbox"])
+    server = StdioServerParameters(
+        command=sys.executable, args=["-P", "-m", "posthog_mcp", "serve", "--sandbox"]
+    )
     async with Client(server) as client:
         listed = await client.list_tools()
         console.print(f"Connected with protocol {client.protocol_version}; {len(listed.tools)} tools.\n")

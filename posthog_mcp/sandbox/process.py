@@ -131,6 +131,7 @@ class SandboxProcess:
         """Start a sandbox of our own; False when another has the directory."""
         self._process = process = await asyncio.create_subprocess_exec(
             sys.executable,
+            "-P",  # not what lies in the working directory
             "-m",
             "posthog_mcp.cli.sandbox",
             *self._arguments,

@@ -72,6 +72,7 @@ class Sandbox:
         self.clock = options.clock
         self.project = Project.load(store)
         self.ingest = Ingest(store, engine, self.project, self.clock)
+        self.ingest.early = True
         self.cohorts = Cohorts(self)
         self.flags = Flags(self)
         self.queries = Queries(self)

@@ -276,6 +276,7 @@ async def test_the_real_engine_gets_back_what_its_mirror_lost(sandbox: Sandbox):
     await sandbox.ingest.accept(
         [RawEvent("seen", "ann"), RawEvent("seen", "bob"), RawEvent("$create_alias", "ann", {"alias": "bob"})]
     )
+    await sandbox.ingest.settled()
     await sandbox.engine.execute("TRUNCATE TABLE ph.persons")
     assert await sandbox.ingest.start() == ["persons"]
     found = await sandbox.engine.query("SELECT id FROM ph.persons FINAL WHERE NOT is_deleted")

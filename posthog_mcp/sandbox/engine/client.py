@@ -201,6 +201,7 @@ class Engine:
             await _end(self._process)
         process = await asyncio.create_subprocess_exec(
             sys.executable,
+            "-P",  # the working directory is somebody else's: a warnings.py there is not ours to import
             "-m",
             "posthog_mcp.sandbox.engine.worker",
             str(self._data_dir),

@@ -71,6 +71,8 @@ class Door:
             refusal = errors.method_not_allowed(request.method)
             refusal.headers["Allow"] = self._allow
             raise refusal
+        # Events are acknowledged once they are durable; whoever reads then sees all of them.
+        await self._sandbox.ingest.settled()
         return await endpoint.handler(Call(self._sandbox, request, params, request.query_params, identity))
 
     def _throttle(self, identity: Identity, endpoint: Endpoint) -> None:
