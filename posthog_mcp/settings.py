@@ -31,6 +31,11 @@ class Access(StrEnum):
     WRITE = "write"
     FULL = "full"
 
+    def within(self, granted: "Access") -> bool:
+        """Whether a server that was granted so much has this much."""
+        levels = tuple(Access)
+        return levels.index(self) <= levels.index(granted)
+
 
 class LimitScope(StrEnum):
     """Whose calls share one budget of requests."""

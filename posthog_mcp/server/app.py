@@ -86,6 +86,8 @@ class App:
         if self._services is not None:
             if self._services.outbox is not None:
                 await self._services.outbox.close()
+            if self._services.flags is not None:
+                self._services.flags.close()
             await self._services.api.close()
         if self._budgets is not None:
             await self._budgets.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -18,19 +19,20 @@ if TYPE_CHECKING:
 
     from posthog_mcp.tool import Input, Tool
 
+NOTHING: Mapping[str, str] = MappingProxyType({})
 _MOST_PROBLEMS = 5
 _MOST_OF_A_VALUE = 80
 _MOST_NAMES = 20
 """Enough to correct a call; the schema in the catalogue has the rest."""
 
 
-def check(tool: Tool, arguments: Mapping[str, Any], without: Collection[str] = ()) -> Input:
+def check(tool: Tool, arguments: Mapping[str, Any], without: Mapping[str, str] = NOTHING) -> Input:
     """The arguments as the tool's model.
 
     Args:
         tool: The tool that is called.
         arguments: As the client sent them.
-        without: Fields that this server does not take.
+        without: Fields that this server does not take, with the reason.
 
     Raises:
         ToolFailure: Something does not fit; the text names each argument, what was given, what is allowed.
@@ -39,7 +41,7 @@ def check(tool: Tool, arguments: Mapping[str, Any], without: Collection[str] = (
     if withheld:
         raise ToolFailure(
             f"{tool.name} did not run.",
-            f"`{withheld[0]}` cannot be chosen here: this server is bound to one project.",
+            f"`{withheld[0]}` cannot be chosen here: {without[withheld[0]]}.",
             f"Call again without `{withheld[0]}`.",
         )
     try:

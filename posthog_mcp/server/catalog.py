@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from posthog_mcp import tools as tool_modules
 from posthog_mcp.server.arguments import nearest
 from posthog_mcp.server.schema import input_schema
-from posthog_mcp.settings import SettingsError
+from posthog_mcp.settings import Access, SettingsError
 from posthog_mcp.tool import AREAS, Tool, ToolFailure
 
 if TYPE_CHECKING:
@@ -36,11 +36,13 @@ class Catalogue:
 
     Attributes:
         tools: In the order they are listed, the same at every start.
-        without: Arguments that this server does not take.
+        access: How far this server may go: arguments that need more are not there.
+        pinned: Whether it is bound to one project, which is then no argument.
     """
 
     tools: tuple[Tool, ...]
-    without: frozenset[str] = frozenset()
+    access: Access = Access.FULL
+    pinned: bool = False
     _by_name: dict[str, Tool] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -64,7 +66,7 @@ class Catalogue:
             and tool.name not in removed
             and (tool.name in added or _in_areas(tool, settings.areas))
         )
-        return cls(shown, frozenset({"project_id"} if settings.pinned_project_id else ()))
+        return cls(shown, settings.access, settings.pinned_project_id is not None)
 
     def find(self, name: str) -> Tool:
         """The tool of that name.
@@ -84,7 +86,14 @@ class Catalogue:
 
     def schema(self, tool: Tool) -> dict[str, Any]:
         """The JSON schema of a tool's arguments on this server."""
-        return input_schema(tool.input, self.without)
+        return input_schema(tool.input, self.without(tool))
+
+    def without(self, tool: Tool) -> dict[str, str]:
+        """The arguments of a tool that this server does not take, each with the reason."""
+        withheld = dict.fromkeys(tool.input.beyond(self.access), f"this server has {self.access} access")
+        if self.pinned:
+            withheld["project_id"] = "this server is bound to one project"
+        return withheld
 
 
 def _in_areas(tool: Tool, areas: tuple[str, ...]) -> bool:

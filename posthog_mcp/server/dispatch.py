@@ -88,7 +88,7 @@ class Dispatcher:
         try:
             tool = self.catalogue.find(name)
             shown = tool.name
-            args = check(tool, arguments, self.catalogue.without)
+            args = check(tool, arguments, self.catalogue.without(tool))
             with anyio.move_on_after(self._settings.call_seconds) as deadline:
                 context = Context(await self._services(), caller)
                 if report is not None:

@@ -14,7 +14,15 @@ this one record::
 """
 
 from posthog_mcp.settings import AREAS, Access
-from posthog_mcp.tool.arguments import Input, JsonArray, JsonObject, JsonValue, ProjectInput, ValueText
+from posthog_mcp.tool.arguments import (
+    Input,
+    JsonArray,
+    JsonObject,
+    JsonValue,
+    Needs,
+    ProjectInput,
+    ValueText,
+)
 from posthog_mcp.tool.consent import AnswerPending, Question
 from posthog_mcp.tool.context import Context, Project, Services, ToolFailure
 from posthog_mcp.tool.record import Key, Tool, tool
@@ -29,6 +37,7 @@ __all__ = [
     "JsonObject",
     "JsonValue",
     "Key",
+    "Needs",
     "Project",
     "ProjectInput",
     "Question",

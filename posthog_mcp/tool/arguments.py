@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+
+from posthog_mcp.settings import Access
 
 
 def _load_json(text: str) -> Any:
@@ -68,6 +71,13 @@ ValueText = Annotated[str, BeforeValidator(_value_text), _AS_TEXT]
 """Text that stays text; a number, boolean, list or object given instead becomes its JSON text."""
 
 
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """Marks an argument that exists only from an access level on: `Annotated[bool, Needs(Access.WRITE)]`."""
+
+    access: Access
+
+
 class Input(BaseModel):
     """Base of every tool's arguments.
 
@@ -87,6 +97,15 @@ class Input(BaseModel):
         forms = _forms(cls)
         given = cast("dict[str, Any]", data)
         return {name: _forgiven(forms.get(name), value) for name, value in given.items() if value is not None}
+
+    @classmethod
+    def beyond(cls, access: Access) -> list[str]:
+        """The arguments that a server of this access does not have."""
+        return [
+            name
+            for name, info in cls.model_fields.items()
+            if any(isinstance(mark, Needs) and not mark.access.within(access) for mark in info.metadata)
+        ]
 
     def given(self, name: str) -> bool:
         """Whether the caller gave the argument `name`: in an update, what is absent stays."""

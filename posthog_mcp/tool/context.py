@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from posthog_mcp.api import PostHogClient
+    from posthog_mcp.flags.definitions import DefinitionsSource
     from posthog_mcp.settings import Settings
     from posthog_mcp.tool.arguments import ProjectInput
 
@@ -68,6 +69,7 @@ class Services:
     projects: dict[int, Project] = field(default_factory=dict[int, Project])
     token_project: Project | None = None
     outbox: Outbox | None = None
+    flags: DefinitionsSource | None = None
 
 
 async def _no_progress(done: float, total: float | None, message: str) -> None:
@@ -202,6 +204,17 @@ class Context:
             )
             services.outbox.deliver_leftovers()
         return services.outbox
+
+    def flag_definitions(self) -> DefinitionsSource:
+        """Where the definitions for evaluating flags here come from."""
+        from posthog_mcp.flags.definitions import DefinitionsSource  # noqa: PLC0415 - few starts need it
+
+        services, settings = self.services, self.settings
+        if services.flags is None:
+            services.flags = DefinitionsSource(
+                self.api, settings.data_dir, poll_seconds=settings.flag_poll_seconds
+            )
+        return services.flags
 
     def link(self, project: Project, path: str) -> str:
         """The page of PostHog's app that shows an object, such as `feature_flags/12`."""

@@ -55,8 +55,7 @@ class Tool:
 
     def within(self, access: Access) -> bool:
         """Whether a server of this access may run it."""
-        levels = tuple(Access)
-        return levels.index(self.access) <= levels.index(access)
+        return self.access.within(access)
 
 
 def tool(

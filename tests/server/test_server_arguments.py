@@ -110,7 +110,7 @@ def test_a_long_value_is_cut_and_many_problems_are_counted() -> None:
 
 def test_a_pinned_server_does_not_let_a_call_choose_the_project() -> None:
     with pytest.raises(ToolFailure, match="bound to one project"):
-        check(echo, {"name": "n", "project_id": 2}, {"project_id"})
+        check(echo, {"name": "n", "project_id": 2}, {"project_id": "this server is bound to one project"})
 
 
 json_values = st.recursive(
