@@ -78,6 +78,7 @@ async def test_what_the_sdk_sends_is_what_queries_find(sandbox: Sandbox, url: st
     group = sandbox.ingest.groups.get(0, "acme")
     assert group is not None
     assert group.properties == {"seats": 3}
+    await sandbox.ingest.settled()
     found = await sandbox.engine.query(
         "SELECT event, properties, `$group_0` FROM ph.events FINAL "
         "WHERE event IN ('order placed', 'page seen') ORDER BY event"

@@ -33,6 +33,7 @@ async def take(sandbox: Sandbox, *events: RawEvent) -> None:
 
 
 async def rows(sandbox: Sandbox, columns: str = "*", where: str = "1") -> list[dict[str, Any]]:
+    await sandbox.ingest.settled()
     found = await sandbox.engine.query(
         f"SELECT {columns} FROM ph.events FINAL WHERE {where} ORDER BY event, timestamp, distinct_id"
     )

@@ -37,6 +37,7 @@ async def take(sandbox: Sandbox, *events: RawEvent) -> None:
 
 async def columns(sandbox: Sandbox) -> list[list[str]]:
     names = ", ".join(f"`$group_{index}`" for index in range(5))
+    await sandbox.ingest.settled()
     return (await sandbox.engine.query(f"SELECT {names} FROM ph.events FINAL ORDER BY 1")).rows
 
 
@@ -74,6 +75,7 @@ async def test_a_group_is_merged_key_by_key_in_order_of_arrival(sandbox: Sandbox
     assert group is not None
     assert group.properties == {"plan": "pro", "seats": 3}
     assert (group.created_at, group.version) == (first, 1)
+    await sandbox.ingest.settled()
     mirrored = await sandbox.engine.query(
         "SELECT index, key, properties, created_at, version FROM ph.groups FINAL"
     )
@@ -87,6 +89,7 @@ async def test_identifying_a_group_is_an_event_of_a_person_that_it_does_not_chan
     person = sandbox.ingest.people.person_of("company_acme")
     assert person is not None
     assert list(person.properties) == ["$creator_event_uuid"]
+    await sandbox.ingest.settled()
     rows = await sandbox.engine.query("SELECT event, JSONHas(properties, '$set') FROM ph.events")
     assert rows.rows == [["$groupidentify", 0]]
 

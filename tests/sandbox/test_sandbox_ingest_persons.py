@@ -83,6 +83,7 @@ def uuid_of(distinct_id: str) -> str:
 
 
 async def rows(sandbox: Sandbox, sql: str) -> list[list[Any]]:
+    await sandbox.ingest.settled()
     return (await sandbox.engine.query(sql)).rows
 
 
