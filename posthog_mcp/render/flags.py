@@ -20,7 +20,23 @@ _SIGNS = {
     "is_date_exact": "on",
     "flag_evaluates_to": "is",
 }
+_REASONS = {
+    "no_condition_match": "No matching condition set",
+    "out_of_rollout_bound": "Out of rollout bound",
+    "no_group_type": "No group type",
+    "super_condition_value": "Super condition value",
+    "holdout_condition_value": "Holdout condition value",
+    "flag_disabled": "Feature flag is disabled",
+    "missing_dependency": "Flag cannot be evaluated due to missing dependency",
+}
 Json = dict[str, Any]
+
+
+def reason_in_words(code: str, condition_index: int | None = None) -> str:
+    """PostHog's code for why a flag has its value, in the words PostHog has for it."""
+    if code == "condition_match":
+        return f"Matched condition set {(condition_index or 0) + 1}"
+    return _REASONS.get(code, code)
 
 
 def conditions(filters: Json) -> list[str]:

@@ -1,4 +1,4 @@
-"""Feature flags: what a person sees, and who gets what."""
+"""Feature flags: who gets what."""
 
 import difflib
 import json
@@ -14,56 +14,6 @@ from posthog_mcp.tool.filters import Filter, posthog_filter
 _PATH = "/api/projects/{project_id}/feature_flags/"
 _ONE = _PATH + "{id}/"
 Json = dict[str, Any]
-
-
-class EvaluateFlags(Input):
-    """Arguments of evaluate_flags."""
-
-    distinct_id: str = Field(min_length=1, max_length=200, description="The person, as events name them.")
-    flags: list[str] = Field(default_factory=list, max_length=200, description="Flag keys; none for all.")
-    person_properties: JsonObject = Field(
-        default_factory=dict,
-        description='Used over the stored ones for this evaluation: {"plan": "pro"}.',
-    )
-    groups: JsonObject = Field(default_factory=dict, description='Groups of the person: {"company": "acme"}.')
-    group_properties: JsonObject = Field(
-        default_factory=dict, description='Used over the stored ones: {"company": {"seats": 20}}.'
-    )
-
-
-@tool(area="flags", access=Access.READ, title="Evaluate feature flags", keys=("project",))
-async def evaluate_flags(ctx: Context, args: EvaluateFlags) -> Table:
-    """What a person gets for feature flags, as an application would see it: value, payload and reason."""
-    # PostHog may not know yet what was set on the person a moment ago.
-    lately = ctx.outbox().person(args.distinct_id)
-    answer = await ctx.api.flags(
-        args.distinct_id,
-        flag_keys=args.flags or None,
-        groups=args.groups,
-        person_properties=lately | args.person_properties,
-        group_properties=args.group_properties,
-    )
-    if answer.quota_limited:
-        raise ToolFailure(
-            "No flag was evaluated.",
-            "The project is over its quota of flag requests, so PostHog evaluates none for anybody.",
-            "Raise the billing limit at PostHog, or wait for the next period.",
-        )
-    found = answer.flags
-    about = [f"Flags for {args.distinct_id}, evaluated by PostHog."]
-    if answer.incomplete:
-        about.append("PostHog could not compute every flag: those missing or failed are unknown, not off.")
-    if lately:
-        about.append(f"Set here within the last ten minutes, and used: {', '.join(sorted(lately))}.")
-    missing = [key for key in args.flags if key not in found]
-    if missing:
-        about.append(f"Not among the active flags: {', '.join(missing)}. list_flags shows the keys.")
-    return Table(
-        about=about,
-        columns=["flag", "value", "reason", "payload"],
-        rows=[_decision(key, flag) for key, flag in sorted(found.items())],
-        empty=["The project has no active flag of that name. list_flags shows which there are."],
-    )
 
 
 class ListFlags(ProjectInput):
@@ -220,14 +170,6 @@ async def _find(ctx: Context, project: Project, flag: str) -> dict[str, Any]:
         f"Similar keys: {', '.join(near)}." if near else "No key resembles it; keys are case-sensitive.",
         "list_flags shows every key.",
     )
-
-
-def _decision(key: str, flag: dict[str, Any]) -> list[Any]:
-    metadata: Json = flag.get("metadata") or {}
-    reason: Json = flag.get("reason") or {}
-    value: Any = flag.get("variant") or flag.get("enabled")
-    words = "failed" if flag.get("failed") else reason.get("description") or reason.get("code")
-    return [key, value, words, metadata.get("payload")]
 
 
 def _row(flag: dict[str, Any]) -> list[Any]:

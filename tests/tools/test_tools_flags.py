@@ -14,7 +14,7 @@ async def test_a_flag_for_everyone_is_on_for_anyone(agent, name):
     assert created["who_gets_it"] == ["everyone: 100 %"]
     assert created["url"].endswith(f"/project/1/feature_flags/{created['id']}")
     rows = await agent.rows("evaluate_flags", distinct_id="anyone-else", flags=[name])
-    assert rows == [[name, "true", "Matched condition set 1", ""]]
+    assert rows == [[name, "true", "Matched condition set 1", "", "local"]]
 
 
 async def test_conditions_decide_by_what_is_known_of_the_person(agent, name):
@@ -39,12 +39,12 @@ async def test_a_variant_comes_with_its_payload(agent, name):
         variants=[{"key": "a", "rollout_percentage": 0}, {"key": "b", "rollout_percentage": 100}],
         payloads={"b": {"steps": 1}},
     )
-    [[_, value, _, payload]] = await agent.rows("evaluate_flags", distinct_id="u1", flags=[name])
+    [[_, value, _, payload, _]] = await agent.rows("evaluate_flags", distinct_id="u1", flags=[name])
     assert (value, json.loads(payload.replace("\\\\", "\\"))) == ("b", {"steps": 1})
 
 
 async def test_a_flag_that_does_not_exist_is_not_off_but_unknown(agent, name):
-    assert f"Not among the active flags: {name}" in await agent.ask(
+    assert f"There is no such flag: {name}" in await agent.ask(
         "evaluate_flags", distinct_id="u1", flags=[name]
     )
 

@@ -50,7 +50,7 @@ async def test_an_application_and_an_agent_see_the_same(agent, sandbox, name, sd
 
     told = await _application(sandbox, _command(sdk, name))
 
-    [[_, variant, _, _]] = await agent.rows(
+    [[_, variant, *_]] = await agent.rows(
         "evaluate_flags", distinct_id=f"{name}-known", flags=[f"{name}-flag"]
     )
     assert told["remote"] == told["pro"] == told["all"][f"{name}-flag"] == variant
