@@ -85,6 +85,7 @@ class Settings(BaseModel):
         http_tokens: What callers of the HTTP service may present.
         flag_poll_seconds: Age at which flag definitions are fetched again.
         call_seconds: Time a whole tool call may take.
+        outbox_events: Events that may wait at most, on disk or in memory.
         limits: Rates that replace the known ones of their class; None: this PostHog has no limits.
         proxy: Proxy for calls to PostHog; proxy variables of the system are not read.
         ca_file: PEM file of the certificate authorities to trust instead of the system's.
@@ -113,6 +114,7 @@ class Settings(BaseModel):
     limits: tuple[Rate, ...] | None = ()
     limit_scope: LimitScope = LimitScope.ORGANIZATION
     outbox: OutboxPlace = OutboxPlace.DISK
+    outbox_events: int = 1_000_000
     proxy: SecretStr | None = None
     ca_file: Path | None = None
     mask_pii: bool = False
@@ -315,6 +317,12 @@ VARIABLES: tuple[Variable, ...] = (
         PREFIX + "LIMIT_SCOPE", "limit_scope", read.one_of(LimitScope), "host, organization (default) or key"
     ),
     Variable(PREFIX + "OUTBOX", "outbox", read.one_of(OutboxPlace), "disk (default) or memory"),
+    Variable(
+        PREFIX + "OUTBOX_EVENTS",
+        "outbox_events",
+        read.count(100, 100_000_000),
+        "events the outbox keeps at most (1000000); more are refused until PostHog takes some",
+    ),
     Variable(
         PREFIX + "PROXY",
         "proxy",

@@ -91,6 +91,18 @@ def seconds(least: float, most: float) -> Callable[[str], float]:
     return parse
 
 
+def count(least: int, most: int) -> Callable[[str], int]:
+    """A reader of whole numbers between two bounds."""
+
+    def parse(text: str) -> int:
+        digits = text.strip().replace("_", "")
+        if not digits.isdecimal() or not least <= int(digits) <= most:
+            raise ValueError(f"a whole number from {least:,} to {most:,}")
+        return int(digits)
+
+    return parse
+
+
 def boolean(text: str) -> bool:
     """Read yes or no."""
     word = text.strip().lower()

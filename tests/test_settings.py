@@ -71,6 +71,7 @@ def test_every_variable_fills_its_field(tmp_path: Path):
             "POSTHOG_MCP_LIMITS": "crud=480/60s,4800/1h; query=3/1.5s",
             "POSTHOG_MCP_LIMIT_SCOPE": "key",
             "POSTHOG_MCP_OUTBOX": "memory",
+            "POSTHOG_MCP_OUTBOX_EVENTS": "5000",
             "POSTHOG_MCP_CA_FILE": str(authorities),
             "POSTHOG_MCP_MASK_PII": "yes",
             "POSTHOG_MCP_UNATTENDED_DELETES": "1",

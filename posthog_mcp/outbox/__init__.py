@@ -2,6 +2,26 @@
 
 from posthog_mcp.outbox.event import made
 from posthog_mcp.outbox.outbox import Outbox
-from posthog_mcp.outbox.rows import DeadLetter, Event, OutboxDamaged, OutboxFull, Status, Waiting
+from posthog_mcp.outbox.rows import (
+    DeadLetter,
+    Event,
+    Mark,
+    OutboxFull,
+    OutboxUnusable,
+    PersonChange,
+    Status,
+    Waiting,
+)
 
-__all__ = ["DeadLetter", "Event", "Outbox", "OutboxDamaged", "OutboxFull", "Status", "Waiting", "made"]
+__all__ = [
+    "DeadLetter",
+    "Event",
+    "Mark",
+    "Outbox",
+    "OutboxFull",
+    "OutboxUnusable",
+    "PersonChange",
+    "Status",
+    "Waiting",
+    "made",
+]

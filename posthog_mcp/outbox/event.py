@@ -7,10 +7,13 @@ from typing import Any, cast
 from uuid import UUID, uuid4
 
 from posthog_mcp import __version__
-from posthog_mcp.outbox.rows import Event
+from posthog_mcp.outbox.rows import Event, PersonChange
 
 # PostHog takes about 1 MB; its own SDKs drop what is larger than this.
 MOST_BYTES = 900 * 1024
+_LINKS = {"$identify": "$anon_distinct_id", "$create_alias": "alias"}
+# One for all: json.dumps makes one at every call that is not plain.
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 
 
 def made(
@@ -24,8 +27,11 @@ def made(
         ValueError: It is too large, or holds what JSON cannot; the words follow "the event".
     """
     uuid = uuid or uuid4()
-    # Where the event came from is this machine, which says nothing about where the person is.
-    marked = {"$lib": "posthog-mcp", "$lib_version": __version__, "$geoip_disable": True, **properties}
+    marked: dict[str, Any] = {"$lib": "posthog-mcp", "$lib_version": __version__}
+    if "$ip" not in properties:
+        # The request comes from this machine, whose place says nothing of where the person is.
+        marked["$geoip_disable"] = True
+    marked.update(properties)
     event = {
         "event": name,
         "distinct_id": distinct_id,
@@ -34,11 +40,22 @@ def made(
         "properties": marked,
     }
     try:
-        text = json.dumps(event, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    except ValueError as error:
+        text = _encode(event)
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"holds what JSON cannot write: {error}") from None
     body = text.encode("utf-8", "replace")
     if len(body) > MOST_BYTES:
         raise ValueError(f"is {len(body):,} bytes as JSON; PostHog takes events up to {MOST_BYTES:,}")
-    person = marked.get("$set")
-    return Event(uuid, body, distinct_id, cast("dict[str, Any]", person) if isinstance(person, dict) else {})
+    return Event(uuid, body, distinct_id, _change(name, distinct_id, properties))
+
+
+def _change(name: str, distinct_id: str, properties: Mapping[str, Any]) -> PersonChange | None:
+    given, taken = properties.get("$set"), properties.get("$unset")
+    link = properties.get(_LINKS[name]) if name in _LINKS else None
+    if not (given or taken or link):
+        return None
+    return PersonChange(
+        cast("dict[str, Any]", given) if isinstance(given, dict) else {},
+        tuple(str(item) for item in cast("list[object]", taken)) if isinstance(taken, list) else (),
+        str(link) if link and link != distinct_id else "",
+    )

@@ -1,6 +1,8 @@
 """Durable delivery: an event that was taken in reaches PostHog, whatever happens to the process."""
 
 import asyncio
+import logging
+import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,24 +10,34 @@ from typing import Any
 from uuid import UUID
 
 from posthog_mcp.api import Effect, PostHogClient
+from posthog_mcp.api.hosts import Hosts
 from posthog_mcp.api.transport import Transport
+from posthog_mcp.outbox.database import Database
 from posthog_mcp.outbox.event import made
-from posthog_mcp.outbox.rows import DeadLetter, Event, Status
-from posthog_mcp.outbox.sender import FULL, Sender
-from posthog_mcp.outbox.store import MOST_BYTES, MOST_EVENTS, Store
+from posthog_mcp.outbox.leases import Leases
+from posthog_mcp.outbox.letters import Letters
+from posthog_mcp.outbox.persons import Persons
+from posthog_mcp.outbox.queue import MOST_BYTES, MOST_EVENTS, Queue
+from posthog_mcp.outbox.rows import DeadLetter, Event, Mark, OutboxUnusable, Status, Target
+from posthog_mcp.outbox.sender import Sender, Store
+
+_log = logging.getLogger(__name__)
 
 FILE = "outbox.db"
-_LOOK_AGAIN = 0.1  # seconds; another process may be the one who delivers
+_LOOK_SECONDS = 0.1  # another process may be the one who delivers
+_QUOTA_SECONDS = 3600.0
 
 
 class Outbox:
     """The outbox of one project, in a file that all processes share. Opened by the first call.
 
+    Use it within one event loop.
+
     Args:
-        api_key: Project token, `phc_…`.
+        api_key: Project token, `phc_…`; empty to deliver and look after what others left.
         host: `us`, `eu`, or the address of a PostHog.
         state_dir: Directory of the file; none keeps events in memory alone, and a killed process loses them.
-        most_events: More waiting events than these are refused.
+        most_events: More events than these are refused until some are delivered.
         most_bytes: The same by size of the file.
         proxy: URL of an HTTP proxy.
         ca_file: PEM file of certificate authorities to trust.
@@ -44,12 +56,20 @@ class Outbox:
     ) -> None:
         self._token, self._host = api_key, host
         self._path = state_dir / FILE if state_dir else None
-        self._bounds = {"most_events": most_events, "most_bytes": most_bytes}
+        self._bounds = most_events, most_bytes
         self._transport = Transport(proxy=proxy, ca_file=ca_file)
         self._clients: dict[str, PostHogClient] = {}
-        self._senders: dict[int, Sender] = {}
-        self._opened: Store | None = None
-        self._own: int | None = None
+        self._senders: dict[Target, Sender] = {}
+        self._opened: _Parts | None = None
+        self._own: Target | None = None
+        self._quota_checked = 0.0
+
+    @property
+    def on_disk(self) -> bool:
+        """Whether events outlive the process."""
+        return self._path is not None
+
+    # --- taking in ----------------------------------------------------------------------------------------
 
     async def capture(
         self,
@@ -78,6 +98,7 @@ class Outbox:
 
         Raises:
             OutboxFull: There is no room; nothing was kept.
+            OutboxUnusable: The file cannot be opened or written; nothing was kept.
             ValueError: The event cannot be sent.
             TimeoutError: With `wait`: it is safe, but not delivered yet.
         """
@@ -87,111 +108,219 @@ class Outbox:
             raise TimeoutError("The event is safe on disk and not delivered yet.")
         return taken.uuid
 
-    async def append(self, events: Sequence[Event], *, historical: bool = False) -> None:
+    async def append(
+        self,
+        events: Sequence[Event],
+        *,
+        historical: bool = False,
+        share: float = 1.0,
+        mark: Mark | None = None,
+    ) -> None:
         """Take in events that are ready.
+
+        Args:
+            events: In the order they are to be sent in.
+            historical: They are from the past, and let those of now go first.
+            share: How much of the outbox may be full with them.
+            mark: How far an import has come with them; kept in the same commit.
 
         Raises:
             OutboxFull: There is no room; none was kept.
+            OutboxUnusable: The file cannot be opened or written; none was kept.
         """
-        store, target = self._store(), self._target()
-        if len(events) > FULL:
-            await asyncio.to_thread(store.append, target, events, historical=historical)
-        else:
-            store.append(target, events, historical=historical)
-        self._sender(target).wake(hurry=len(events) >= FULL)
+        parts, target = self._parts(), self._target()
+        parts.queue.append(target, events, historical=historical, share=share, mark=mark)
+        if time.monotonic() - self._quota_checked > _QUOTA_SECONDS:
+            self._retry_due(parts)
+        self._sender(target).wake(added=len(events))
+
+    def room(self, share: float = 1.0) -> int:
+        """How many more events fit into this share of the outbox."""
+        return self._parts().queue.room(share)
+
+    def mark(self, source: str) -> Mark:
+        """How far the import of `source` has come."""
+        return self._parts().queue.mark(source)
+
+    def forget_mark(self, source: str) -> None:
+        """The import of `source` is done, or is to start again."""
+        self._parts().queue.forget_mark(source)
+
+    # --- delivering ---------------------------------------------------------------------------------------
 
     async def wait_for(self, uuids: Sequence[UUID], timeout: float) -> bool:  # noqa: ASYNC109 - False, no error
-        """Whether the events left within `timeout` seconds: delivered, or found undeliverable."""
-        store, target = self._store(), self._target()
+        """Whether the events left within `timeout` seconds: delivered, or found undeliverable.
+
+        Gives False early when PostHog refuses to take any event of the project.
+        """
+        parts, target = self._parts(), self._target()
         sender = self._sender(target)
-        deadline = asyncio.get_running_loop().time() + timeout
-        while store.waiting(target, uuids):
-            sender.wake(hurry=True)
-            left = deadline - asyncio.get_running_loop().time()
-            if left <= 0:
+        sender.wake(hurry=True)
+        deadline = time.monotonic() + timeout
+        left = list(uuids)
+        while True:
+            # The youngest leave last, so that mostly one of them is looked at.
+            while left and not parts.queue.waits(target, left[-1]):
+                left.pop()
+            if not left:
+                return True
+            if sender.refusal or not await _progress(sender, deadline):
                 return False
-            try:
-                async with asyncio.timeout(min(left, _LOOK_AGAIN)):
-                    await sender.progress.wait()
-            except TimeoutError:
-                continue
-        return True
+            sender.wake()
 
     async def flush(self, timeout: float = 10.0) -> bool:  # noqa: ASYNC109 - False, no error
-        """Send everything of this project now; whether nothing waits any more."""
-        deadline = asyncio.get_running_loop().time() + timeout
-        store, target = self._store(), self._target()
-        while rows := store.next_rows(target, 1, 1):
-            left = deadline - asyncio.get_running_loop().time()
-            if left <= 0 or not await self.wait_for([UUID(bytes=rows[0].uuid)], left):
-                return False
-        return True
+        """Send everything in the file now, of this project and all others; whether nothing waits any more.
 
-    def person(self, distinct_id: str) -> dict[str, Any]:
-        """What was set on a person here within the last ten minutes, for flags that are asked at once."""
-        return self._store().person(self._target(), distinct_id)
+        Gives False early when what is left is refused.
+        """
+        parts = self._parts()
+        deadline = time.monotonic() + timeout
+        for target in parts.queue.targets():
+            self._sender(target).wake(hurry=True)
+        while targets := parts.queue.targets():
+            going = [sender for target in targets if not (sender := self._sender(target)).refusal]
+            if not going or not await _progress(going[0], deadline):
+                return False
+            for sender in going:
+                sender.wake()
+        return True
 
     def deliver_leftovers(self) -> None:
         """Send what earlier processes left, for every host and project in the file."""
-        for target, host, token in self._store().targets():
-            self._sender(target, host, token).wake(hurry=False)
+        parts = self._parts()
+        self._retry_due(parts)
+        for target in parts.queue.targets():
+            self._sender(target).wake()
+
+    def _retry_due(self, parts: "_Parts") -> None:
+        self._quota_checked = time.monotonic()
+        parts.letters.retry_due()
+
+    # --- looking ------------------------------------------------------------------------------------------
+
+    def person(self, distinct_id: str) -> dict[str, Any]:
+        """What was set on a person here within the last ten minutes, for flags that are asked at once.
+
+        Nothing where the file cannot be opened: a flag can be evaluated without.
+        """
+        try:
+            return self._parts().persons.properties(self._target(), distinct_id)
+        except OutboxUnusable as error:
+            _log.warning("what was set lately is not known: %s", error)
+            return {}
+
+    def anonymous_id(self, distinct_id: str) -> str:
+        """The id linked to a person here within the last ten minutes, empty when there is none."""
+        try:
+            return self._parts().persons.anonymous_id(self._target(), distinct_id)
+        except OutboxUnusable as error:
+            _log.warning("what was linked lately is not known: %s", error)
+            return ""
+
+    def problem(self) -> str:
+        """Why events of this project do not reach PostHog for the time being; empty while they do."""
+        return self._parts().leases.stopped(self._target())
 
     def state_of(self, uuid: UUID) -> str:
         """`waiting`, `delivered`, `unknown`, or `failed: ` with PostHog's reason."""
-        return self._store().state_of(uuid)
+        return self._parts().letters.state_of(uuid)
 
     def status(self) -> Status:
         """All that the file holds."""
-        return self._store().status()
+        return self._parts().letters.status()
 
     def dead_letters(self, most: int = 100) -> list[DeadLetter]:
         """Events that PostHog does not take, newest first."""
-        return self._store().dead_letters(most)
+        return self._parts().letters.dead(most)
 
     def retry(self) -> int:
-        """Put dead letters back in line; gives how many."""
-        count = self._store().retry()
-        self.deliver_leftovers()
+        """Put dead letters back in line, and try again where sending was stopped; gives how many."""
+        count = self._parts().letters.retry()
+        for target in self._parts().queue.targets():
+            self._sender(target).wake(hurry=True)
         return count
 
-    def drop(self) -> int:
-        """Delete the dead letters; gives how many."""
-        return self._store().drop()
+    def drop(self, *, stopped: bool = False) -> int:
+        """Delete the dead letters; gives how many.
+
+        Args:
+            stopped: Also what waits for projects that refuse it, such as one that no longer exists.
+        """
+        return self._parts().letters.drop(stopped=stopped)
+
+    # --- closing ------------------------------------------------------------------------------------------
 
     async def close(self, timeout: float = 0.7) -> int:  # noqa: ASYNC109 - what is left is safe
-        """Send once more within `timeout` seconds, then let go; gives how many events stay on disk."""
-        if self._opened is None:
+        """Send once more within `timeout` seconds, then let go.
+
+        Returns:
+            How many events stay; on disk they are for the next process, in memory they are lost.
+        """
+        parts = self._opened
+        if parts is None:
             return 0
-        for sender in self._senders.values():
-            await sender.stop()
         try:
             async with asyncio.timeout(timeout):
-                await asyncio.gather(*(sender.send_once() for sender in self._senders.values()))
+                await asyncio.gather(*(sender.finish() for sender in self._senders.values()))
         except TimeoutError:
             pass  # what was under way stays on disk, and counts once when it is sent again
-        left = self._opened.status().events
+        left = parts.letters.status().events
+        if left and self.on_disk:
+            _log.warning("%d events stay on disk; the next start delivers them", left)
+        elif left:
+            _log.error("%d events are lost: they were kept in memory alone and could not be delivered", left)
+        parts.file.close()
+        self._opened, self._senders = None, {}
         await self._transport.close()
-        self._opened.close()
-        self._opened = None
         return left
 
-    def _store(self) -> Store:
+    def _parts(self) -> "_Parts":
         if self._opened is None:
-            self._opened = Store(self._path, **self._bounds)
+            self._opened = _Parts(Database(self._path), *self._bounds)
+            if not self.on_disk:
+                _log.warning(
+                    "events are kept in memory alone: those that wait when the process ends are lost"
+                )
         return self._opened
 
-    def _target(self) -> int:
+    def _target(self) -> Target:
         if self._own is None:
-            self._own = self._store().target(self._client(self._host).hosts.public, self._token)
+            if not self._token:
+                raise ValueError("this outbox has no project token")
+            self._own = Target.of(Hosts.of(self._host).public, self._token)
         return self._own
 
-    def _sender(self, target: int, host: str = "", token: str = "") -> Sender:
+    def _sender(self, target: Target) -> Sender:
         if target not in self._senders:
-            client = self._client(host or self._host)
-            self._senders[target] = Sender(self._store(), target, client, token or self._token)
+            if target.host not in self._clients:
+                self._clients[target.host] = PostHogClient(
+                    target.host, allow=[Effect.EVENT], transport=self._transport
+                )
+            parts = self._parts()
+            store = Store(parts.queue, parts.leases)
+            self._senders[target] = Sender(store, target, self._clients[target.host])
         return self._senders[target]
 
-    def _client(self, host: str) -> PostHogClient:
-        if host not in self._clients:
-            self._clients[host] = PostHogClient(host, allow=[Effect.EVENT], transport=self._transport)
-        return self._clients[host]
+
+class _Parts:
+    """What the file holds."""
+
+    def __init__(self, file: Database, most_events: int, most_bytes: int) -> None:
+        self.file = file
+        self.queue = Queue(file, most_events, most_bytes)
+        self.leases = Leases(file)
+        self.letters = Letters(file)
+        self.persons = Persons(file)
+
+
+async def _progress(sender: Sender, deadline: float) -> bool:
+    """Wait until the sender gets on, or a moment; False when the deadline is over."""
+    left = deadline - time.monotonic()
+    if left <= 0:
+        return False
+    try:
+        async with asyncio.timeout(min(left, _LOOK_SECONDS)):
+            await sender.progress.wait()
+    except TimeoutError:
+        return True  # another process may have delivered meanwhile
+    return True

@@ -1,8 +1,9 @@
 """What the outbox keeps, and what it says of it."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
 
@@ -10,8 +11,44 @@ class OutboxFull(Exception):  # noqa: N818 - a state of the outbox, in the words
     """There is no room for more events; those that are kept stay kept."""
 
 
-class OutboxDamaged(Exception):  # noqa: N818
-    """The file cannot be read; it was left where it is."""
+class OutboxUnusable(Exception):  # noqa: N818
+    """The file cannot be opened or written: a full disk, a directory without rights."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A project at a host.
+
+    Attributes:
+        id: The same in every file and process.
+        host: Where its events go.
+        token: The project token.
+    """
+
+    id: int
+    host: str
+    token: str = field(repr=False)
+
+    @classmethod
+    def of(cls, host: str, token: str) -> Self:
+        """The target of this host and token."""
+        digest = hashlib.blake2b(f"{host}\n{token}".encode(), digest_size=8).digest()
+        return cls(int.from_bytes(digest, "big") >> 1, host, token)
+
+
+@dataclass(frozen=True, slots=True)
+class PersonChange:
+    """What an event says of a person, as far as flags have to know it before PostHog does.
+
+    Attributes:
+        set: Properties it sets.
+        unset: Properties it takes away.
+        link: Another id that it makes the same person.
+    """
+
+    set: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    unset: tuple[str, ...] = ()
+    link: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,23 +59,47 @@ class Event:
         uuid: Its id.
         body: Its JSON.
         distinct_id: Whose it is.
-        person: What it sets on the person (`$set`).
+        change: What it says of the person; None where it says nothing.
     """
 
     uuid: UUID
     body: bytes
     distinct_id: str = ""
-    person: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    change: PersonChange | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """An event that waits. `seq` is its place in the order of arrival."""
+    """An event that waits.
+
+    Attributes:
+        seq: Its place in the order of arrival.
+        uuid: Its id.
+        historical: Whether it goes down PostHog's lane for old events.
+        who: A number for its distinct id; events of one number are sent in their order.
+        body: Its JSON.
+        at: When it was taken in, in seconds since 1970.
+    """
 
     seq: int
     uuid: bytes
     historical: bool
+    who: int
     body: bytes
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Events for one request.
+
+    Attributes:
+        rows: In their order.
+        full: Whether no more fit in.
+    """
+
+    rows: list[Row]
+    full: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +131,7 @@ class Waiting:
         events: How many wait.
         oldest: When the oldest was taken in, in seconds since 1970.
         stopped: Why nothing is sent for the time being; empty while all is well.
+        held: How many people's events are held back, because PostHog fails on one of each.
     """
 
     host: str
@@ -77,6 +139,7 @@ class Waiting:
     events: int
     oldest: float
     stopped: str = ""
+    held: int = 0
 
 
 @dataclass(slots=True)
@@ -99,3 +162,18 @@ class Status:
     def events(self) -> int:
         """How many events wait in all."""
         return sum(item.events for item in self.waiting)
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How far an import has come, kept in the same commit as its events.
+
+    Attributes:
+        source: What is imported, the same at every run.
+        line: Lines dealt with.
+        offset: Bytes of the source dealt with.
+    """
+
+    source: str
+    line: int = 0
+    offset: int = 0

@@ -3,7 +3,9 @@
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from posthog_mcp.api import PostHogClient
 from posthog_mcp.api.errors import (
@@ -16,17 +18,48 @@ from posthog_mcp.api.errors import (
     ServerError,
     TooLarge,
 )
-from posthog_mcp.outbox.rows import Row
-from posthog_mcp.outbox.store import LEASE_SECONDS, Store
+from posthog_mcp.outbox import leases
+from posthog_mcp.outbox.leases import Leases
+from posthog_mcp.outbox.queue import Queue
+from posthog_mcp.outbox.quota import limited_rows
+from posthog_mcp.outbox.rows import Batch, OutboxUnusable, Row, Target
 
 _log = logging.getLogger(__name__)
 
-FULL = 1_000  # events in one request
-_FULL_BYTES = 4 * 1024 * 1024  # PostHog takes 20 MiB, its SDKs send 5
+FULL = 2_000  # events in one request
+FULL_BYTES = 4 * 1024 * 1024  # PostHog takes 20 MiB, its SDKs send 5
+_LEAST_BYTES = 64 * 1024
 _GATHER_SECONDS = 1.0  # how long a batch that is not full waits for more
-_LONGEST_PAUSE = 60.0
+_LOOK_SECONDS = 1.0  # how often to look whether another process that sends is still there
 _SEND_SECONDS = 30.0
+# A host that cannot be reached is asked often: that costs nothing, and it may be back any moment.
+_LONGEST_PAUSE, _LONGEST_PAUSE_UNREACHABLE, _LONGEST_NAMED = 30.0, 4.0, 60.0
+_STOPPED_SECONDS = 60.0  # after a refusal that only a person can mend
 _REQUEST_TIMEOUT = 408
+_SMALLER = (
+    4  # a batch that failed is tried at a quarter of its size, to find out whether an event is to blame
+)
+_MOST_TRIES = 10  # of an event that PostHog fails on while it takes others
+_QUOTA_SECONDS = 3600.0
+
+
+class LeaseLost(Exception):  # noqa: N818 - it is no fault: the machine slept, another process took over
+    """Another process sends now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """What a sender needs of the file."""
+
+    queue: Queue
+    leases: Leases
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    rows: list[Row]
+    held: bool = False
+    wait: float = 0.0
 
 
 class Sender:
@@ -36,132 +69,268 @@ class Sender:
         store: Where the events wait.
         target: Whose events.
         client: Sends them.
-        token: The project token.
+
+    Attributes:
+        progress: Set, and replaced, whenever something was delivered or refused.
+        refusal: Why it gave up since it was last woken; empty while it has not.
     """
 
-    def __init__(self, store: Store, target: int, client: PostHogClient, token: str) -> None:
-        self._store, self._target, self._client, self._token = store, target, client, token
+    def __init__(self, store: Store, target: Target, client: PostHogClient) -> None:
+        self._queue, self._leases, self._target, self._client = store.queue, store.leases, target, client
         self._hurry = asyncio.Event()
         self.progress = asyncio.Event()
+        self.refusal = ""
+        self._refused_until = 0.0
+        self._most, self._most_bytes = FULL, FULL_BYTES
+        self._fresh = 0
         self._pause = 0.0
+        self._noted = True  # whether the file may hold a reason why nothing is sent
+        self._closing = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
-    def wake(self, *, hurry: bool) -> None:
-        """See to it that somebody sends; with `hurry`, without gathering or pausing first."""
-        if hurry:
-            self._hurry.set()
-        if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._run())
+    def wake(self, *, added: int = 0, hurry: bool = False) -> None:
+        """See to it that somebody sends.
 
-    async def stop(self) -> None:
-        """Stop sending at once and let others do it."""
-        if self._task is not None and not self._task.done():
+        Args:
+            added: How many events have just been taken in.
+            hurry: Send at once, without gathering or pausing first; only what PostHog asked for is waited.
+        """
+        self._fresh += added
+        if hurry or self._fresh >= FULL:
+            self._hurry.set()
+        running = self._task is not None and not self._task.done()
+        if running or (self.refusal and not hurry and time.monotonic() < self._refused_until):
+            return
+        self.refusal = ""
+        self._task = asyncio.create_task(self._run())
+
+    async def finish(self) -> None:
+        """Send once more if anything waits, and let go; cancel it when time is up."""
+        if self._task is None or self._task.done():
+            return
+        self._closing.set()
+        self._hurry.set()
+        try:
+            await asyncio.shield(self._task)
+        except asyncio.CancelledError:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-
-    async def send_once(self) -> None:
-        """One request with the oldest events, if nobody else is sending; whatever fails stays."""
-        if self._store.take_lease(self._target) > 0:
-            return
-        try:
-            rows = self._next_rows()
-            if rows:
-                await self._deliver(rows)
-        except PostHogError as error:
-            _log.info("events stay on disk: %s", error)
-        finally:
-            self._store.release(self._target, only_if_empty=False)
-
-    async def _run(self) -> None:
-        while True:
-            held_by_another = self._store.take_lease(self._target)
-            if held_by_another <= 0:
-                break
-            # The other delivers our events as well. Should it die, the lease ends and we go on.
-            await asyncio.sleep(min(held_by_another, LEASE_SECONDS / 10))
-            if not self._next_rows():
-                return
-        try:
-            await self._drain()
-        except BaseException:
-            self._store.release(self._target, only_if_empty=False)
             raise
 
-    async def _drain(self) -> None:
-        while not self._store.release(self._target, only_if_empty=True):
-            await self._gather()
-            self._store.take_lease(self._target)
-            try:
-                await self._deliver(self._next_rows())
-                self._pause = 0.0
-                self._store.stop(self._target, "")
-            except PostHogError as error:
-                if not _passes(error):
-                    self._store.stop(self._target, str(error))
-                    self._store.release(self._target, only_if_empty=False)
-                    _log.warning("events stay on disk until this is mended: %s", error)
-                    return
-                await self._back_off(error)
+    # --- one turn -----------------------------------------------------------------------------------------
 
-    async def _gather(self) -> None:
-        """Wait a moment for a batch to fill, so that a burst of single events is one request."""
-        if len(self._next_rows()) < FULL and not self._hurry.is_set():
-            await self._until_hurry(_GATHER_SECONDS)
-        self._hurry.clear()
+    async def _run(self) -> None:
+        try:
+            while await self._became_ours() and not await self._drained():
+                continue
+        except OutboxUnusable as error:
+            self._refuse(str(error))
+
+    async def _drained(self) -> bool:
+        """Send while we may; False when another process has taken over."""
+        try:
+            await self._drain()
+        except LeaseLost:
+            return False
+        finally:
+            self._leases.release(self._target)
+        return True
+
+    async def _became_ours(self) -> bool:
+        """Wait for the lease; False when another process has sent everything, or time is up."""
+        while (seconds := self._leases.take(self._target)) > 0:
+            # The other delivers our events as well. Should it die, the lease is free and we go on.
+            if await _set_within(self._closing, min(seconds, _LOOK_SECONDS)):
+                return False
+            self._note_progress()
+            if not self._queue.any(self._target):
+                return False
+        return True
+
+    async def _drain(self) -> None:
+        while True:
+            self._renew()
+            turn = self._next(hurry=self._hurry.is_set() or self._closing.is_set())
+            self._hurry.clear()
+            self._fresh = 0
+            if turn.rows:
+                if not await self._attempt(turn.rows, held=turn.held):
+                    return
+            elif self._leases.release(self._target, only_if_empty=True):
+                self._queue.file.shrink()
+                return
+            elif self._closing.is_set():
+                return
+            else:
+                await self._until_hurry(turn.wait)
+
+    def _next(self, *, hurry: bool) -> "_Turn":
+        """What to send now.
+
+        Events of now come before events of the past: an import must not keep them waiting. While a few of
+        them gather, the past goes on.
+        """
+        due = self._queue.held_row(self._target)
+        if due:
+            return _Turn([due], held=True)
+        wait = self._queue.seconds_until_due(self._target)
+        wait = _GATHER_SECONDS if wait is None else min(wait, _GATHER_SECONDS)
+        for historical in (False, True):
+            batch = self._queue.next_batch(self._target, self._most, self._most_bytes, historical=historical)
+            gathering = _seconds_until_ripe(batch)
+            if batch.rows and (hurry or gathering <= 0):
+                return _Turn(batch.rows)
+            wait = min(wait, gathering)
+        return _Turn([], wait=max(wait, 0.01))
+
+    async def _attempt(self, rows: Sequence[Row], *, held: bool) -> bool:
+        """Send these; False when there is nothing more to be done for now."""
+        try:
+            await self._deliver(rows)
+        except PostHogError as error:
+            return await self._failed(error, rows, held=held)
+        self._recovered()
+        return True
+
+    def _recovered(self) -> None:
+        self._pause = 0.0
+        self._most = min(FULL, self._most * _SMALLER)
+        self._note("")
+
+    def _note(self, reason: str) -> None:
+        """Let every process see why nothing is sent."""
+        if reason or self._noted:
+            self._leases.stop(self._target, reason)
+        self._noted = bool(reason)
+
+    async def _failed(self, error: PostHogError, rows: Sequence[Row], *, held: bool) -> bool:
+        if not _passes(error):
+            self._refuse(str(error))
+            self._note(str(error))
+            return False
+        if _may_be_the_events(error):
+            if len(rows) == 1 and await self._others_pass(rows[0]):
+                self._hold_back(rows[0], str(error))
+                return True
+            self._most = max(1, len(rows) // _SMALLER)
+        if held:
+            self._queue.hold(self._target, rows[0].who, count=False)
+        self._note(str(error))
+        self._note_progress()
+        if self._closing.is_set():
+            return False
+        await self._back_off(error)
+        return True
+
+    async def _others_pass(self, row: Row) -> bool:
+        """Whether PostHog takes another person's event while it fails on this one."""
+        others = self._queue.next_batch(
+            self._target, 1, 1, historical=row.historical, other_than=row.who
+        ).rows
+        if not others:
+            return False
+        try:
+            await self._deliver(others)
+        except PostHogError:
+            return False
+        self._recovered()
+        return True
+
+    def _hold_back(self, row: Row, reason: str) -> None:
+        tries = self._queue.hold(self._target, row.who, count=True)
+        _log.warning("an event is held back, because PostHog fails on it and takes others: %s", reason)
+        if tries >= _MOST_TRIES:
+            self._queue.bury(self._target, [row], f"PostHog failed on it {tries} times. {reason}")
+            self._note_progress()
+
+    def _refuse(self, reason: str) -> None:
+        self.refusal = reason
+        self._refused_until = time.monotonic() + _STOPPED_SECONDS
+        _log.warning("events stay in the outbox until this is mended: %s", reason)
+        self._note_progress()
+
+    # --- waiting ------------------------------------------------------------------------------------------
 
     async def _back_off(self, error: PostHogError) -> None:
-        self._pause = min(max(self._pause * 2, 1.0), _LONGEST_PAUSE)
-        named = getattr(error, "wait", None) or 0.0
-        # Full jitter above half: many processes that lost the same host do not return in step.
-        seconds = max(named, self._pause * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
-        self._store.stop(self._target, str(error))
-        while seconds > 0 and not self._hurry.is_set():
-            step = min(seconds, LEASE_SECONDS / 3)
-            await self._until_hurry(step)
-            self._store.take_lease(self._target)
-            seconds -= step
+        reached = not isinstance(error, NoAnswer) or error.sent
+        longest = _LONGEST_PAUSE if reached else _LONGEST_PAUSE_UNREACHABLE
+        self._pause = min(max(self._pause * 2, 1.0), longest)
+        # Jitter: many processes that lost the same host do not return in step.
+        seconds = self._pause * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
+        named = min(getattr(error, "wait", None) or 0.0, _LONGEST_NAMED)
+        until = time.monotonic() + named
+        while (left := until - time.monotonic()) > 0:
+            await asyncio.sleep(min(left, leases.SECONDS / 3))
+            self._renew()
+        await self._until_hurry(seconds - named)
 
     async def _until_hurry(self, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._hurry.wait()
-        except TimeoutError:
-            return
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            if await _set_within(self._hurry, min(left, leases.SECONDS / 3)):
+                return
+            self._renew()
+
+    def _renew(self) -> None:
+        if self._leases.take(self._target) > 0:
+            raise LeaseLost
+
+    # --- sending ------------------------------------------------------------------------------------------
 
     async def _deliver(self, rows: Sequence[Row]) -> None:
-        """Send rows that lie side by side; the ones PostHog refuses are found by halving, and kept aside."""
-        if not rows:
-            return
+        """Send rows in one request; those PostHog refuses are found by halving, and kept aside."""
+        self._renew()
         try:
             answer = await self._client.send_batch(
                 [row.body for row in rows],
-                token=self._token,
+                token=self._target.token,
                 historical=rows[0].historical,
                 seconds=_SEND_SECONDS,
             )
         except (Invalid, TooLarge) as error:
+            if isinstance(error, TooLarge):
+                self._most_bytes = max(_LEAST_BYTES, sum(len(row.body) for row in rows) // 2)
             if len(rows) == 1:
-                self._store.bury(self._target, rows, str(error))
+                self._queue.bury(self._target, rows, str(error))
                 self._note_progress()
                 return
             middle = len(rows) // 2
             await self._deliver(rows[:middle])
             await self._deliver(rows[middle:])
             return
-        if answer.quota_limited:
-            # PostHog answers 200 and drops them: they are not delivered, and sending again at once is no use.
-            limited = ", ".join(answer.quota_limited)
-            self._store.bury(self._target, rows, f"PostHog dropped it: over the billing limit for {limited}.")
-        else:
-            self._store.delivered(self._target, rows)
+        dropped = limited_rows(answer.quota_limited, rows)
+        if dropped:
+            reason = f"PostHog dropped it: over the billing limit for {', '.join(answer.quota_limited)}."
+            self._queue.bury(self._target, dropped, reason, again=_QUOTA_SECONDS)
+            _log.warning("%d events are kept and sent again in an hour. %s", len(dropped), reason)
+        lost = {row.seq for row in dropped}
+        kept = [row for row in rows if row.seq not in lost]
+        if kept:
+            self._queue.delivered(self._target, kept)
         self._note_progress()
-
-    def _next_rows(self) -> list[Row]:
-        return self._store.next_rows(self._target, FULL, _FULL_BYTES)
 
     def _note_progress(self) -> None:
         self.progress.set()
         self.progress = asyncio.Event()
+
+
+async def _set_within(event: asyncio.Event, seconds: float) -> bool:
+    """Whether the event is set within so many seconds."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await event.wait()
+    except TimeoutError:
+        return False
+
+
+def _seconds_until_ripe(batch: Batch) -> float:
+    """How long a batch should wait for more, so that a burst of single events is one request."""
+    if batch.full:
+        return 0.0
+    if not batch.rows:
+        return _GATHER_SECONDS
+    age = time.time() - batch.rows[0].at
+    return _GATHER_SECONDS - age if age >= 0 else 0.0  # the clock was set back: its age is not known
 
 
 def _passes(error: PostHogError) -> bool:
@@ -169,3 +338,8 @@ def _passes(error: PostHogError) -> bool:
     if isinstance(error, Answered):
         return isinstance(error, ServerError | RateLimited) or error.status == _REQUEST_TIMEOUT
     return isinstance(error, NoAnswer | BadAnswer)
+
+
+def _may_be_the_events(error: PostHogError) -> bool:
+    """Whether what was sent may be the reason, so that a smaller batch is worth a try."""
+    return not isinstance(error, RateLimited) and not (isinstance(error, NoAnswer) and not error.sent)

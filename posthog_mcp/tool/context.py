@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from posthog_mcp.api.errors import MissingScope, PostHogError
-from posthog_mcp.outbox import Outbox
+from posthog_mcp.outbox import Outbox, OutboxUnusable
 from posthog_mcp.safety import clean
 from posthog_mcp.settings import OutboxPlace
 from posthog_mcp.tool.consent import Question
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from posthog_mcp.tool.arguments import ProjectInput
 
 _LEAST_PROGRESS = 0.001
+
+_log = logging.getLogger(__name__)
 
 
 class ToolFailure(Exception):  # noqa: N818 - it is the tool's answer, not a fault of the program
@@ -192,17 +195,31 @@ class Context:
         Raises:
             WrongKey: There is no project token, or it is of another kind.
         """
-        services = self.services
+        return self._outbox(self.api.project_token())
+
+    def leftovers(self) -> Outbox:
+        """The outbox, to look after it: what earlier processes left is delivered without a token of ours."""
+        try:
+            return self.outbox()
+        except PostHogError:
+            return self._outbox("")
+
+    def _outbox(self, token: str) -> Outbox:
+        services, settings = self.services, self.settings
         if services.outbox is None:
-            settings = self.settings
             services.outbox = Outbox(
-                self.api.project_token(),
+                token,
                 settings.host,
                 settings.data_dir if settings.outbox is OutboxPlace.DISK else None,
+                most_events=settings.outbox_events,
                 proxy=settings.proxy.get_secret_value() if settings.proxy else "",
                 ca_file=settings.ca_file,
             )
-            services.outbox.deliver_leftovers()
+            try:
+                services.outbox.deliver_leftovers()
+            except OutboxUnusable as error:
+                # A call that needs the outbox says so itself; the others can do without.
+                _log.warning("what earlier processes left is not delivered: %s", error)
         return services.outbox
 
     def flag_definitions(self) -> DefinitionsSource:

@@ -1,0 +1,32 @@
+"""What PostHog drops when a project is over a billing limit, although it answers 200."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from posthog_mcp.outbox.rows import Row
+
+# Limits that count some events only; any other name that comes with events means all of them.
+_PREFIXES = {
+    "exceptions": "$exception",
+    "llm_events": "$ai_",
+    "ai_events": "$ai_",
+    "survey_responses": "survey ",
+}
+_NO_EVENTS = {"recordings", "feature_flag_requests", "feature_flags", "rows_synced", "logs"}
+
+
+def limited_rows(limits: Sequence[str], rows: Sequence[Row]) -> list[Row]:
+    """The rows of a request that PostHog dropped, going by the limits its answer names."""
+    counting = [limit for limit in limits if limit not in _NO_EVENTS]
+    if not counting:
+        return []
+    prefixes = tuple(_PREFIXES[limit] for limit in counting if limit in _PREFIXES)
+    if len(prefixes) < len(counting):
+        return list(rows)
+    return [row for row in rows if _name(row).startswith(prefixes)]
+
+
+def _name(row: Row) -> str:
+    event: dict[str, Any] = json.loads(row.body)
+    return str(event.get("event", ""))
