@@ -1,29 +1,19 @@
 """Events: what an application sends to PostHog."""
 
-import json
-import time
-from typing import Any
-from uuid import UUID
+from collections.abc import Callable
+from typing import Any, Literal
+from uuid import UUID, uuid4
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
 from posthog_mcp import outbox
 from posthog_mcp.render import Record
 from posthog_mcp.tool import Access, Context, Input, JsonArray, JsonObject, ToolFailure, tool
-from posthog_mcp.tool.events import Event, check_distinct_id, posthog_event
-
-_MOST_SHOWN = 20  # uuids and problems repeated in an answer
-_WAIT_SECONDS = 10.0
-_ACCEPTED = "Safe on disk; PostHog gets them within seconds, and shows them to queries a moment later."
-_NOT_YET = "Safe on disk, but not delivered yet: it goes on in the background; check_delivery says why."
-
-
-class Sending(Input):
-    """How events are sent, the same for every tool that sends some."""
-
-    wait: bool = Field(default=False, description="Answer only when PostHog has them, within 10 s.")
-    dry_run: bool = Field(default=False, description="Show the events, send nothing.")
+from posthog_mcp.tool.events import ANONYMOUS, Event, Subject, built, check_distinct_id, posthog_event
+from posthog_mcp.tool.llm import LlmEvent
+from posthog_mcp.tool.sending import MOST_SHOWN, Sending, delivery, send
+from posthog_mcp.tool.tracebacks import Raised, exception_list, given_frames, read_traceback
 
 
 class CaptureEvent(Sending, Event):
@@ -33,7 +23,8 @@ class CaptureEvent(Sending, Event):
 @tool(area="events", access=Access.WRITE, title="Capture an event", keys=("project",))
 async def capture_event(ctx: Context, args: CaptureEvent) -> Record:
     """Send one event to PostHog, as an application would. For several, use capture_events."""
-    return await _send(ctx, [_built(ctx, args, "")], args)
+    event = _or_fail(lambda: posthog_event(args, ctx.now()))
+    return await send(ctx, [event], args, notes=_notes([args]))
 
 
 class CaptureEvents(Sending):
@@ -54,23 +45,25 @@ async def capture_events(ctx: Context, args: CaptureEvents) -> Record:
     """Send many events in one call. If one does not fit, none is sent, and the answer names its place."""
     if not args.events:
         raise ToolFailure("No event was sent.", "`events` is empty.", "Give at least one event.")
-    built: list[outbox.Event] = []
+    given: list[Event] = []
+    made: list[outbox.Event] = []
     problems: list[str] = []
-    for place, given in enumerate(args.events):
+    for place, item in enumerate(args.events):
         try:
-            built.append(_built(ctx, Event.model_validate(given), f"events[{place}] "))
+            given.append(Event.model_validate(item))
+            made.append(posthog_event(given[-1], ctx.now()))
         except ValidationError as error:
-            problems += [f"events[{place}].{_problem(item)}" for item in error.errors(include_url=False)]
-        except ToolFailure as failure:
-            problems.append(failure.why)
+            problems += [f"events[{place}].{_problem(part)}" for part in error.errors(include_url=False)]
+        except ValueError as error:
+            problems.append(f"events[{place}] {error}.")
     if problems:
-        more = f" And {len(problems) - _MOST_SHOWN} more." if len(problems) > _MOST_SHOWN else ""
+        more = f" And {len(problems) - MOST_SHOWN} more." if len(problems) > MOST_SHOWN else ""
         raise ToolFailure(
             f"None of the {len(args.events)} events was sent.",
-            " ".join(problems[:_MOST_SHOWN]) + more,
+            " ".join(problems[:MOST_SHOWN]) + more,
             "Correct these and send all again.",
         )
-    return await _send(ctx, built, args, historical=args.historical)
+    return await send(ctx, made, args, historical=args.historical, notes=_notes(given))
 
 
 class IdentifyPerson(Sending):
@@ -110,11 +103,12 @@ async def identify_person(ctx: Context, args: IdentifyPerson) -> Record:
 
     PostHog refuses to merge an id that belongs to somebody identified already.
     """
-    properties: dict[str, Any] = {"$set": args.properties, "$set_once": args.properties_once}
+    given = {"$set": args.properties, "$set_once": args.properties_once}
+    properties: dict[str, Any] = {name: value for name, value in given.items() if value}
     if args.anonymous_id:
         properties["$anon_distinct_id"] = args.anonymous_id
     event = _made(ctx, "$identify", args.distinct_id, properties)
-    return await _send(ctx, [event], args)
+    return await send(ctx, [event], args)
 
 
 class AliasPerson(Sending):
@@ -140,7 +134,7 @@ class AliasPerson(Sending):
 async def alias_person(ctx: Context, args: AliasPerson) -> Record:
     """Say that two ids are one person, which merges them for good; not if alias is identified already."""
     properties = {"distinct_id": args.distinct_id, "alias": args.alias}
-    return await _send(ctx, [_made(ctx, "$create_alias", args.distinct_id, properties)], args)
+    return await send(ctx, [_made(ctx, "$create_alias", args.distinct_id, properties)], args)
 
 
 class IdentifyGroup(Sending):
@@ -157,7 +151,76 @@ async def identify_group(ctx: Context, args: IdentifyGroup) -> Record:
     properties = {"$group_type": args.group_type, "$group_key": args.group_key, "$group_set": args.properties}
     # The event needs an id; PostHog's SDKs make it of the group, which keeps people out of it.
     distinct_id = f"${args.group_type}_{args.group_key}"[:200]
-    return await _send(ctx, [_made(ctx, "$groupidentify", distinct_id, properties)], args)
+    return await send(ctx, [_made(ctx, "$groupidentify", distinct_id, properties)], args)
+
+
+class _Raised(Subject):
+    """An exception, as text or in parts."""
+
+    distinct_id: str = Field("", max_length=200, description="Whom it happened to. Default nobody.")
+    traceback: str = Field(
+        "",
+        max_length=500_000,
+        description="As Python or JavaScript prints it, with all it was caused by. Or give parts:",
+    )
+    type: str = Field("", max_length=200, description="ValueError.")
+    message: str = Field("", max_length=10_000, description="Its words.")
+    frames: JsonArray = Field(
+        default_factory=list,
+        description='Oldest call first: [{"filename": "shop/cart.py", "function": "pay", "lineno": 88}].',
+    )
+    level: Literal["debug", "info", "warning", "error", "fatal"] = Field("error", description="How bad.")
+    handled: bool = Field(default=True, description="false: it ended what was running.")
+    fingerprint: str = Field("", max_length=200, description="Issue it belongs to. Default PostHog's choice.")
+
+    @field_validator("distinct_id")
+    @classmethod
+    def _person(cls, value: str) -> str:
+        return check_distinct_id(value) if value else value
+
+    @model_validator(mode="after")
+    def _one_form(self) -> "_Raised":
+        parts = self.type or self.message or self.frames
+        if bool(parts) == bool(self.traceback.strip()):
+            raise ValueError("give either traceback, or type and message")
+        return self
+
+
+class CaptureException(Sending, _Raised):
+    """Arguments of capture_exception."""
+
+
+@tool(area="events", access=Access.WRITE, title="Capture an exception", keys=("project",))
+async def capture_exception(ctx: Context, args: CaptureException) -> Record:
+    """Report an exception to error tracking, where PostHog groups equal ones into an issue."""
+    properties = {
+        **args.properties,
+        "$exception_list": exception_list(_raised(args), handled=args.handled),
+        "$exception_level": args.level,
+    }
+    if args.fingerprint:
+        properties["$exception_fingerprint"] = args.fingerprint
+    return await send(ctx, [_about(ctx, args, "$exception", properties)], args)
+
+
+def _raised(args: CaptureException) -> list[Raised]:
+    if args.traceback.strip():
+        return read_traceback(args.traceback)
+    try:
+        return [Raised(args.type or "Error", args.message, given_frames(args.frames))]
+    except ValueError as error:
+        raise ToolFailure("Nothing was sent.", f"{error}.", "Correct it and send it again.") from None
+
+
+class CaptureLlmGeneration(Sending, LlmEvent):
+    """Arguments of capture_llm_generation."""
+
+
+@tool(area="events", access=Access.WRITE, title="Capture LLM use", keys=("project",))
+async def capture_llm_generation(ctx: Context, args: CaptureLlmGeneration) -> Record:
+    """Record the use of a language model for LLM analytics: a generation, or a trace, span, rating of one."""
+    event = _about(ctx, args, args.posthog_name(), args.posthog_properties())
+    return await send(ctx, [event], args, notes=[f"trace_id {args.trace_id}."])
 
 
 class CheckDelivery(Input):
@@ -174,83 +237,45 @@ class CheckDelivery(Input):
 @tool(area="events", access=Access.READ, title="Check delivery", keys=("project",))
 async def check_delivery(ctx: Context, args: CheckDelivery) -> Record:
     """Whether events sent from this machine have reached PostHog: those named, or all that wait or failed."""
-    box = ctx.outbox()
+    box = ctx.leftovers()
     if args.uuids:
-        return Record({"events": {uuid: box.state_of(UUID(uuid)) for uuid in args.uuids}})
-    status = box.status()
-    letters = [
-        {"uuid": str(letter.uuid), "reason": letter.reason} for letter in box.dead_letters(_MOST_SHOWN)
-    ]
-    data: dict[str, Any] = {
-        "waiting": [
-            {"host": item.host, "events": item.events, "oldest_seconds": round(time.time() - item.oldest)}
-            | ({"problem": item.stopped} if item.stopped else {})
-            for item in status.waiting
-        ],
-        "failed": status.dead,
-    }
-    if letters:
-        data["failures"] = letters
-    if status.damaged:
-        data["set_aside"] = status.damaged
-    if not status.on_disk:
-        data["note"] = "Events are kept in memory alone: those that wait are lost when the server ends."
-    return Record(data)
+        try:
+            return Record({"events": {uuid: box.state_of(UUID(uuid)) for uuid in args.uuids}})
+        except outbox.OutboxUnusable as error:
+            raise ToolFailure(
+                "Nothing is known of these events.", str(error), "Mend that, and ask again."
+            ) from None
+    return Record(delivery(box, MOST_SHOWN))
 
 
 def _made(ctx: Context, name: str, distinct_id: str, properties: dict[str, Any]) -> outbox.Event:
+    return _or_fail(lambda: outbox.made(name, distinct_id, properties, ctx.now()))
+
+
+def _about(ctx: Context, subject: Subject, name: str, properties: dict[str, Any]) -> outbox.Event:
+    """An event about somebody, or about nobody: then it has an id that makes no person."""
+    if not subject.distinct_id:
+        subject.distinct_id = str(uuid4())
+        properties = {**properties, "$process_person_profile": False}
+    return _or_fail(lambda: built(name, subject, properties, ctx.now()))
+
+
+def _or_fail(make: Callable[[], outbox.Event]) -> outbox.Event:
     try:
-        return outbox.made(name, distinct_id, properties, ctx.now())
+        return make()
     except ValueError as error:
-        raise ToolFailure("Nothing was sent.", f"The event {error}.", "Send less, or correct it.") from None
+        raise ToolFailure(
+            "Nothing was sent.", f"The event {error}.", "Correct it and send it again."
+        ) from None
 
 
 def _problem(item: ErrorDetails) -> str:
-    return f"{'.'.join(map(str, item['loc']))}: {item['msg'].removeprefix('Value error, ')}."
+    place = ".".join(map(str, item["loc"]))
+    return f"{place + ': ' if place else ''}{item['msg'].removeprefix('Value error, ')}."
 
 
-def _built(ctx: Context, event: Event, where: str) -> outbox.Event:
-    try:
-        return posthog_event(event, ctx.now())
-    except ValueError as error:
-        words = f"{where}{'The event ' if not where else ''}{error}."
-        raise ToolFailure("The event was not sent.", words, "Correct it and send it again.") from None
-
-
-async def _send(
-    ctx: Context, events: list[outbox.Event], args: Sending, *, historical: bool = False
-) -> Record:
-    if args.dry_run:
-        shown = [json.loads(event.body) for event in events[:_MOST_SHOWN]]
-        return Record({"dry_run": True, "events": len(events), "would_send": shown})
-    box = ctx.outbox()
-    try:
-        await box.append(events, historical=historical)
-    except outbox.OutboxFull as full:
-        raise ToolFailure(
-            "No event was taken in.", str(full), "check_delivery says why they are not delivered."
-        ) from None
-    uuids = [event.uuid for event in events]
-    delivered = args.wait and await box.wait_for(uuids, _WAIT_SECONDS)
-    answer: dict[str, Any] = {"delivered" if delivered else "accepted": len(events)}
-    if delivered:
-        _check_failures(box, uuids)
-    else:
-        answer["note"] = _NOT_YET if args.wait else _ACCEPTED
-    answer["uuids"] = [str(uuid) for uuid in uuids[:_MOST_SHOWN]]
-    if len(uuids) > _MOST_SHOWN:
-        answer["uuids_not_shown"] = len(uuids) - _MOST_SHOWN
-    project = await ctx.token_project()
-    if project:
-        answer["project"] = str(project)
-    return Record(answer)
-
-
-def _check_failures(box: outbox.Outbox, uuids: list[UUID]) -> None:
-    failed = [state for uuid in uuids if (state := box.state_of(uuid)).startswith("failed")]
-    if failed:
-        raise ToolFailure(
-            f"PostHog took {len(uuids) - len(failed)} of {len(uuids)} events.",
-            failed[0],
-            "The others are kept: check_delivery lists them, and `posthog-mcp outbox retry` sends them anew.",
-        )
+def _notes(events: list[Event]) -> list[str]:
+    without = (
+        event.anonymous or event.properties.get("$process_person_profile") is False for event in events
+    )
+    return [ANONYMOUS] if any(without) else []

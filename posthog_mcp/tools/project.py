@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from posthog_mcp import __version__
 from posthog_mcp.api import PostHogError, key_type
 from posthog_mcp.render import Record, Table
-from posthog_mcp.tool import Access, Context, Input, tool
+from posthog_mcp.tool import Access, Context, Input, ToolFailure, tool
+from posthog_mcp.tool.sending import delivery
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -61,6 +62,10 @@ async def get_status(ctx: Context, args: GetStatus) -> Record:
         data["pinned"] = settings.pinned_project_id is not None
     if settings.personal_api_key and "host" in data:
         data["limits"] = await _limits(ctx)
+    try:
+        data["outbox"] = delivery(ctx.leftovers(), most_failures=3)
+    except ToolFailure as failure:
+        data["outbox"] = {"problem": str(failure)}
     return Record(data)
 
 

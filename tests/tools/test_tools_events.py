@@ -95,7 +95,7 @@ async def test_ids_that_stand_for_nobody_are_refused(agent, distinct_id):
 
 async def test_an_event_in_the_future_is_refused_with_what_posthog_would_do(agent, name):
     refusal = await agent.refusal("capture_event", event="x", distinct_id=name, timestamp="2999-01-01")
-    assert "lies in the future" in refusal
+    assert "in the future" in refusal
 
 
 async def test_an_event_too_large_is_refused_before_it_is_sent(agent, name):
