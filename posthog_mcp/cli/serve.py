@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
     from posthog_mcp.cli import Subparsers
 
-_CLOSING_SECONDS = 0.2
+_LAST_SEND_SECONDS = 0.7
+"""For sending the events that still wait; nothing depends on it, what is left is for the next start."""
+_CLOSING_SECONDS = 0.15
 """For closing what calls used; the process ends soon after, and what it started with it."""
 
 
@@ -61,8 +63,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _stdio(app: App) -> None:
+    left = 0.0
     try:
-        await stdio.serve(app.server())
+        left = await stdio.serve(app.server())
     finally:
-        with anyio.move_on_after(_CLOSING_SECONDS, shield=True):
-            await app.close()
+        sending = max(0.0, min(_LAST_SEND_SECONDS, left - _CLOSING_SECONDS))
+        with anyio.move_on_after(sending + _CLOSING_SECONDS, shield=True):
+            await app.close(sending)

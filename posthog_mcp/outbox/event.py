@@ -1,10 +1,12 @@
 """Events as `/batch/` takes them."""
 
 import json
+import os
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, cast
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from posthog_mcp import __version__
 from posthog_mcp.outbox.rows import Event, PersonChange
@@ -26,7 +28,7 @@ def made(
     Raises:
         ValueError: It is too large, or holds what JSON cannot; the words follow "the event".
     """
-    uuid = uuid or uuid4()
+    uuid = uuid or new_uuid()
     marked: dict[str, Any] = {"$lib": "posthog-mcp", "$lib_version": __version__}
     if "$ip" not in properties:
         # The request comes from this machine, whose place says nothing of where the person is.
@@ -47,6 +49,18 @@ def made(
     if len(body) > MOST_BYTES:
         raise ValueError(f"is {len(body):,} bytes as JSON; PostHog takes events up to {MOST_BYTES:,}")
     return Event(uuid, body, distinct_id, _change(name, distinct_id, properties))
+
+
+def new_uuid() -> UUID:
+    """A uuid of version 7, as PostHog makes them: ordered by time, which halves the cost of keeping many."""
+    moment, chance = time.time_ns() // 1_000_000, int.from_bytes(os.urandom(10), "big")
+    return uuid_of(moment, chance)
+
+
+def uuid_of(milliseconds: int, chance: int) -> UUID:
+    """The uuid of version 7 with this time since 1970 and 74 of these bits."""
+    free = chance & ((1 << 76) - 1) & ~(0b11 << 62)
+    return UUID(int=((milliseconds & ((1 << 48) - 1)) << 80) | (7 << 76) | free | (0b10 << 62))
 
 
 def _change(name: str, distinct_id: str, properties: Mapping[str, Any]) -> PersonChange | None:

@@ -81,11 +81,15 @@ class App:
                     self._services = Services(api, settings)
         return self._services
 
-    async def close(self) -> None:
-        """Close what was opened."""
+    async def close(self, sending_seconds: float = 0.7) -> None:
+        """Close what was opened.
+
+        Args:
+            sending_seconds: How long events that still wait may be sent; those left are safe on disk.
+        """
         if self._services is not None:
             if self._services.outbox is not None:
-                await self._services.outbox.close()
+                await self._services.outbox.close(sending_seconds)
             if self._services.flags is not None:
                 self._services.flags.close()
             await self._services.api.close()

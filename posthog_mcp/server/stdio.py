@@ -31,14 +31,18 @@ _MOST_READ_AHEAD = 256  # lines; beyond them the client has to wait, and its end
 _GRACE_SECONDS = 0.5  # for the answers still due when the client has closed its end
 
 
-async def serve(server: Server[Any]) -> None:
+async def serve(server: Server[Any]) -> float:
     """Serve one connection over descriptors 0 and 1 until its client leaves or a signal comes.
 
-    Afterwards the process has about half a second left: signals no longer end it, the backstop does.
+    Afterwards the process has less than a second left: signals no longer end it, the backstop does.
+
+    Returns:
+        The seconds left.
     """
     stop = anyio.Event()
     with Ending(stop.set) as ending:
         await _Connection(*_take_wire(), stop, ending).run(server)
+        return ending.seconds_left()
 
 
 def _take_wire() -> tuple[int, int]:
