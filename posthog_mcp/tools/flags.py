@@ -1,26 +1,50 @@
-"""Feature flags: who gets what."""
+"""Feature flags: who gets what, and every change of it."""
 
-import difflib
-import json
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from posthog_mcp.render import Record, Table
 from posthog_mcp.render.flags import conditions, variants
-from posthog_mcp.tool import Access, Context, Input, JsonObject, Project, ProjectInput, ToolFailure, tool
-from posthog_mcp.tool.filters import Filter, posthog_filter
+from posthog_mcp.tool import Access, Context, JsonObject, Project, ProjectInput, ToolFailure, tool
+from posthog_mcp.tool.difference import Change, difference
+from posthog_mcp.tool.filters import Filter
+from posthog_mcp.tool.flag_changes import FlagChange, draft
+from posthog_mcp.tool.flags import (
+    LIST,
+    ONE,
+    Variant,
+    check_shares,
+    dependents,
+    find_flag,
+    group_index,
+    payload_texts,
+    posthog_rows,
+    uses,
+    whole,
+)
 
-_PATH = "/api/projects/{project_id}/feature_flags/"
-_ONE = _PATH + "{id}/"
 Json = dict[str, Any]
+_STATES = {"on": "true", "off": "false", "stale": "STALE"}
+# Of a flag as PostHog shows it: what others write, or PostHog itself derives.
+_DERIVED = (
+    "version",
+    "updated_at",
+    "last_modified_by",
+    "status",
+    "last_called_at",
+    "is_simple_flag",
+    "rollout_percentage",
+)
 
 
 class ListFlags(ProjectInput):
     """Arguments of list_flags."""
 
     search: str = Field("", max_length=200, description="Part of the key or description.")
-    state: Literal["any", "on", "off", "stale"] = Field("any", description="Only flags in this state.")
+    state: Literal["any", "on", "off", "stale", "archived"] = Field(
+        "any", description="stale: unused for 30 days; archived ones are only in archived."
+    )
     type: Literal["any", "boolean", "multivariant", "experiment", "remote_config"] = Field(
         "any", description="Only flags of this type."
     )
@@ -29,23 +53,20 @@ class ListFlags(ProjectInput):
     offset: int = Field(0, ge=0, description="How many to skip.")
 
 
-_STATES = {"on": "true", "off": "false", "stale": "STALE"}
-
-
 @tool(area="flags", access=Access.READ, title="List feature flags", scopes=("feature_flag:read",))
 async def list_flags(ctx: Context, args: ListFlags) -> Table:
     """List the project's feature flags with who gets what, newest first. get_flag shows one whole."""
     project = await ctx.project(args)
-    query: dict[str, Any] = {"limit": args.limit, "offset": args.offset}
-    if args.search:
-        query["search"] = args.search
-    if args.state != "any":
-        query["active"] = _STATES[args.state]
-    if args.type != "any":
-        query["type"] = args.type
-    if args.tag:
-        query["tags"] = [args.tag]
-    page = await ctx.api.get(_PATH, query=query, project_id=project.id)
+    query: Json = {
+        "limit": args.limit,
+        "offset": args.offset,
+        "search": args.search or None,
+        "active": _STATES.get(args.state),
+        "archived": True if args.state == "archived" else None,
+        "type": None if args.type == "any" else args.type,
+        "tags": [args.tag] if args.tag else None,
+    }
+    page = await ctx.api.get(LIST, query=query, project_id=project.id)
     return Table(
         about=[f"Feature flags of project {project}."],
         columns=["id", "key", "on", "who gets it", "variants", "tags", "description"],
@@ -57,26 +78,30 @@ async def list_flags(ctx: Context, args: ListFlags) -> Table:
     )
 
 
-class GetFlag(ProjectInput):
-    """Arguments of get_flag."""
+def _row(flag: Json) -> list[Any]:
+    filters: Json = flag.get("filters") or {}
+    who = "; ".join(conditions(filters)) or "nobody"
+    tags = ", ".join(flag.get("tags") or [])
+    return [flag["id"], flag["key"], flag.get("active"), who, variants(filters), tags, flag.get("name")]
+
+
+class OneFlag(ProjectInput):
+    """The argument that names a flag."""
 
     flag: str = Field(min_length=1, max_length=400, description="The flag's key, or its id.")
 
 
+class GetFlag(OneFlag):
+    """Arguments of get_flag."""
+
+
 @tool(area="flags", access=Access.READ, title="Get a feature flag", scopes=("feature_flag:read",))
 async def get_flag(ctx: Context, args: GetFlag) -> Record:
-    """One feature flag whole: state, conditions, variants, payloads, version, what uses it."""
+    """One feature flag whole: state, conditions, variants, payloads, version, and what uses it."""
     project = await ctx.project(args)
-    flag = await _find(ctx, project, args.flag)
-    return Record(_whole(ctx, project, flag))
-
-
-class Variant(Input):
-    """One variant of a flag."""
-
-    key: str = Field(min_length=1, max_length=200, description="What the application gets.")
-    rollout_percentage: float = Field(ge=0, le=100, description="Its share.")
-    name: str = Field("", max_length=400, description="For people.")
+    flag = await find_flag(ctx, project, args.flag)
+    used = uses(flag, await dependents(ctx, project, flag))
+    return Record(whole(ctx, project, flag) | ({"used_by": used} if used else {}))
 
 
 class CreateFlag(ProjectInput):
@@ -93,6 +118,9 @@ class CreateFlag(ProjectInput):
         max_length=50,
         description="Who can get it: all rows must hold; none for everyone.",
     )
+    group_type: str = Field(
+        "", max_length=400, description="Decide for groups of this type, not for persons: company."
+    )
     variants: list[Variant] = Field(
         default_factory=list[Variant],
         max_length=20,
@@ -102,19 +130,26 @@ class CreateFlag(ProjectInput):
         default_factory=dict,
         description='JSON the application gets, by variant key, or by "true": {"true": {"color": "red"}}.',
     )
+    remote_config: bool = Field(default=False, description='Only its payload ("true") counts, for everyone.')
     tags: list[str] = Field(default_factory=list[str], max_length=50, description="Tags.")
     filters: JsonObject = Field(
         default_factory=dict,
-        description="PostHog's own filters object instead, for several conditions or groups.",
+        description="PostHog's own filters object instead, for several conditions at once.",
     )
     dry_run: bool = Field(default=False, description="Show the request, send nothing.")
 
     @model_validator(mode="after")
     def _fits(self) -> "CreateFlag":
-        if self.filters and (self.conditions or self.variants or self.payloads):
-            raise ValueError("give either `filters` or `conditions`, `variants` and `payloads`, not both")
-        if self.variants and abs(sum(item.rollout_percentage for item in self.variants) - 100) > 0.01:  # noqa: PLR2004 - per cent
-            raise ValueError("the shares of `variants` must add up to 100")
+        words = [self.conditions, self.variants, self.payloads, self.group_type]
+        if self.filters and any(words):
+            raise ValueError(
+                "give either `filters` or `conditions`, `group_type`, `variants` and `payloads`, not both"
+            )
+        check_shares(self.variants)
+        if self.remote_config and (self.variants or self.conditions):
+            raise ValueError("a `remote_config` flag has a payload alone, no `variants` or `conditions`")
+        if self.remote_config and not (self.filters or "true" in self.payloads):
+            raise ValueError('a `remote_config` flag needs its payload: {"true": {"color": "red"}}')
         allowed = {item.key for item in self.variants} or {"true"}
         unknown = [key for key in self.payloads if key not in allowed]
         if unknown:
@@ -126,86 +161,149 @@ class CreateFlag(ProjectInput):
 async def create_flag(ctx: Context, args: CreateFlag) -> Record:
     """Create a feature flag, on or off or with variants, for everyone, a share, or those that match."""
     project = await ctx.project(args)
-    body: dict[str, Any] = {
+    body: Json = {
         "key": args.key,
         "name": args.description,
         "active": args.active,
-        "filters": args.filters or _filters(args),
+        "filters": args.filters or await _filters(ctx, project, args),
     }
+    if args.remote_config:
+        body["is_remote_configuration"] = True
     if args.tags:
         body["tags"] = args.tags
     if args.dry_run:
         return Record({"dry_run": True, "project": str(project), "would_create": body})
-    flag = await ctx.api.post(_PATH, body, project_id=project.id)
-    return Record(_whole(ctx, project, flag))
+    flag = await ctx.api.post(LIST, body, project_id=project.id)
+    await ctx.flag_definitions().outdate()
+    return Record(whole(ctx, project, flag))
 
 
-def _filters(args: CreateFlag) -> dict[str, Any]:
-    group = {
-        "properties": [posthog_filter(row) for row in args.conditions],
+async def _filters(ctx: Context, project: Project, args: CreateFlag) -> Json:
+    about = await group_index(ctx, project, args.group_type) if args.group_type else None
+    group: Json = {
+        "properties": await posthog_rows(ctx, project, args.conditions, about),
         "rollout_percentage": args.rollout_percentage,
         "variant": None,
     }
-    filters: dict[str, Any] = {"groups": [group], "payloads": _payloads(args.payloads), "multivariate": None}
+    filters: Json = {"groups": [group], "payloads": payload_texts(args.payloads), "multivariate": None}
+    if about is not None:
+        filters["aggregation_group_type_index"] = about
     if args.variants:
         filters["multivariate"] = {"variants": [item.model_dump() for item in args.variants]}
     return filters
 
 
-def _payloads(payloads: dict[str, Any]) -> dict[str, str]:
-    """PostHog keeps each payload as JSON text."""
-    return {key: json.dumps(value, ensure_ascii=False) for key, value in payloads.items()}
+class ChangeOne(OneFlag):
+    """What every change of one flag takes."""
+
+    version: int = Field(
+        0, ge=0, description="The version you saw: if it is another by now, nothing is changed."
+    )
+    dry_run: bool = Field(default=False, description="Show the request and what differs, send nothing.")
 
 
-async def _find(ctx: Context, project: Project, flag: str) -> dict[str, Any]:
-    if flag.isdigit():
-        return await ctx.api.get(_ONE, project_id=project.id, id=flag)
-    page = await ctx.api.get(_PATH, query={"search": flag, "limit": 100}, project_id=project.id)
-    keys = {str(item["key"]): item for item in page["results"]}
-    if flag in keys:
-        return await ctx.api.get(_ONE, project_id=project.id, id=keys[flag]["id"])
-    near = difflib.get_close_matches(flag, keys, n=3, cutoff=0.5)
-    raise ToolFailure(
-        f"There is no flag `{flag}` in project {project}.",
-        f"Similar keys: {', '.join(near)}." if near else "No key resembles it; keys are case-sensitive.",
-        "list_flags shows every key.",
+class UpdateFlag(ChangeOne):
+    """Arguments of update_flag."""
+
+    changes: list[FlagChange] = Field(
+        min_length=1, max_length=20, description="Made together, one after the other."
     )
 
 
-def _row(flag: dict[str, Any]) -> list[Any]:
-    filters: Json = flag.get("filters") or {}
-    who = "; ".join(conditions(filters)) or "nobody"
-    tags = ", ".join(flag.get("tags") or [])
-    return [flag["id"], flag["key"], flag.get("active"), who, variants(filters), tags, flag.get("name")]
-
-
-_SHOWN = (
-    "id",
-    "key",
-    "active",
-    "archived",
-    "tags",
-    "version",
-    "filters",
-    "evaluation_runtime",
-    "bucketing_identifier",
-    "ensure_experience_continuity",
-    "is_remote_configuration",
-    "has_encrypted_payloads",
-    "experiment_set",
-    "status",
-    "created_at",
-    "updated_at",
-    "last_called_at",
+@tool(
+    area="flags",
+    access=Access.WRITE,
+    title="Change a feature flag",
+    scopes=("feature_flag:write",),
+    idempotent=False,
 )
+async def update_flag(ctx: Context, args: UpdateFlag) -> Record:
+    """Change a feature flag by named operations; everything they do not name stays as it is.
+
+    preview_flag_change shows beforehand whom it would switch.
+    """
+    project = await ctx.project(args)
+    flag = await _seen(ctx, project, args)
+    made = await draft(ctx, project, flag, args.changes)
+    changed = difference(flag, made.after)
+    if args.dry_run:
+        return Record(_dry(project, flag, made.body, changed))
+    if not made.body:
+        return Record({"changed": "nothing: it is so already"} | whole(ctx, project, flag))
+    after = await _patch(ctx, project, flag, made.body)
+    return Record({"changed": _observed(flag, after)} | whole(ctx, project, after))
 
 
-def _whole(ctx: Context, project: Project, flag: dict[str, Any]) -> dict[str, Any]:
-    shown = {name: flag[name] for name in _SHOWN if flag.get(name) not in (None, "", [], {})}
-    return {
-        **shown,
-        "description": flag.get("name") or "",
-        "who_gets_it": conditions(flag.get("filters") or {}),
-        "project": str(project),
-        "url": ctx.link(project, f"feature_flags/{flag['id']}"),
-    }
+class DeleteFlag(ChangeOne):
+    """Arguments of delete_flag."""
+
+
+@tool(
+    area="flags",
+    access=Access.FULL,
+    title="Delete a feature flag",
+    scopes=("feature_flag:write",),
+    destructive=True,
+    idempotent=True,
+)
+async def delete_flag(ctx: Context, args: DeleteFlag) -> Record:
+    """Delete a feature flag: applications get no value for it any more. A person must agree.
+
+    What uses it is named first. To only switch it off, use update_flag with disable or archive.
+    """
+    project = await ctx.project(args)
+    flag = await _seen(ctx, project, args)
+    dependent = await dependents(ctx, project, flag)
+    used = uses(flag, dependent)
+    body = {"deleted": True}
+    if args.dry_run:
+        return Record(_dry(project, flag, body, difference({"deleted": False}, body)) | {"used_by": used})
+    if dependent:
+        raise ToolFailure(
+            f"`{flag['key']}` was not deleted.",
+            f"Other flags depend on it: {', '.join(dependent)}.",
+            "Take their conditions on it out first, with update_flag.",
+        )
+    named = "; ".join(f"{kind}: {', '.join(map(str, items))}" for kind, items in used.items())
+    told = f" It is used by {named}." if named else ""
+    await ctx.consent(
+        f"Delete the feature flag {flag['key']} ({flag.get('name') or 'no description'}) of project "
+        f"{project}.{told}",
+        str(flag["key"]),
+    )
+    await _patch(ctx, project, flag, body)
+    return Record({"deleted": flag["key"], "id": flag["id"], "project": str(project)})
+
+
+async def _seen(ctx: Context, project: Project, args: ChangeOne) -> Json:
+    """The flag as it is now, if that is the one the caller saw."""
+    flag = await find_flag(ctx, project, args.flag)
+    version = flag.get("version")
+    if args.version and version is not None and version != args.version:
+        who: Json = flag.get("last_modified_by") or {}
+        raise ToolFailure(
+            f"`{flag['key']}` was not changed.",
+            f"It is version {version} by now, not {args.version}: changed at {flag.get('updated_at')} by "
+            f"{who.get('email') or 'somebody'}.",
+            "Look at it with get_flag, and repeat the change with its version if you still want it.",
+        )
+    return flag
+
+
+async def _patch(ctx: Context, project: Project, flag: Json, body: Json) -> Json:
+    """Send an update with the version that was read, so that PostHog refuses it if another came between."""
+    guard = {"version": flag["version"]} if flag.get("version") is not None else {}
+    after = await ctx.api.patch(ONE, {**body, **guard}, project_id=project.id, id=flag["id"])
+    await ctx.flag_definitions().outdate()
+    return after
+
+
+def _observed(before: Json, after: Json) -> list[Change]:
+    """What PostHog's answer shows to be different: the change itself, and whatever came with it."""
+    was, now = ({name: flag[name] for name in flag if name not in _DERIVED} for flag in (before, after))
+    return difference(was, now)
+
+
+def _dry(project: Project, flag: Json, body: Json, changed: list[Change]) -> Json:
+    path = f"PATCH {ONE.format(project_id=project.id, id=flag['id'])}"
+    return {"dry_run": True, "flag": flag["key"], "request": path, "body": body, "would_change": changed}

@@ -1,0 +1,185 @@
+"""Feature flags as tools read and write them: found by key or id, shown whole, their conditions in words."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from typing import TYPE_CHECKING, Any, cast
+
+from pydantic import Field
+
+from posthog_mcp.api.errors import NotFound
+from posthog_mcp.render.flags import conditions
+from posthog_mcp.tool.arguments import Input
+from posthog_mcp.tool.context import ToolFailure
+from posthog_mcp.tool.filters import Filter, posthog_filter
+
+if TYPE_CHECKING:
+    from posthog_mcp.tool.context import Context, Project
+
+LIST = "/api/projects/{project_id}/feature_flags/"
+ONE = LIST + "{id}/"
+_DEPENDENTS = ONE + "dependent_flags/"
+_GROUP_TYPES = "/api/projects/{project_id}/groups_types/"
+WHOLE = 100.0
+_CLOSE = 0.01
+_SHOWN = (
+    "id",
+    "key",
+    "active",
+    "archived",
+    "tags",
+    "version",
+    "filters",
+    "evaluation_runtime",
+    "bucketing_identifier",
+    "ensure_experience_continuity",
+    "is_remote_configuration",
+    "has_encrypted_payloads",
+    "status",
+    "created_at",
+    "updated_at",
+    "last_called_at",
+)
+Json = dict[str, Any]
+
+
+class Variant(Input):
+    """One variant of a flag."""
+
+    key: str = Field(min_length=1, max_length=200, description="What the application gets.")
+    rollout_percentage: float = Field(ge=0, le=100, description="Its share.")
+    name: str = Field("", max_length=400, description="For people.")
+
+
+def check_shares(variants: list[Variant]) -> None:
+    """Refuse variants that do not share everybody out.
+
+    Raises:
+        ValueError: With words for the caller.
+    """
+    if variants and abs(sum(item.rollout_percentage for item in variants) - WHOLE) > _CLOSE:
+        raise ValueError("the shares of `variants` must add up to 100")
+    keys = [item.key for item in variants]
+    if len(set(keys)) < len(keys):
+        raise ValueError("two of `variants` have the same key")
+
+
+def payload_texts(payloads: Json) -> dict[str, str]:
+    """Payloads as PostHog keeps them: JSON text each."""
+    return {key: json.dumps(value, ensure_ascii=False) for key, value in payloads.items()}
+
+
+async def find_flag(ctx: Context, project: Project, name: str) -> Json:
+    """The flag with this key or id, archived or not, as PostHog has it now.
+
+    Raises:
+        ToolFailure: There is none; the text names the nearest keys.
+    """
+    if name.isdecimal():
+        try:
+            return await ctx.api.get(ONE, project_id=project.id, id=name)
+        except NotFound:
+            pass  # a key may be a number as well
+    seen: list[str] = []
+    for archived in (None, True):
+        # An older PostHog does not know `key` and narrows by `search` alone.
+        query = {"key": name, "search": name[:200], "archived": archived, "limit": 100}
+        page = await ctx.api.get(LIST, query=query, project_id=project.id)
+        found = next((flag for flag in page["results"] if flag["key"] == name), None)
+        if found:
+            return await ctx.api.get(ONE, project_id=project.id, id=found["id"])
+        seen += [flag["key"] for flag in page["results"]]
+    page = await ctx.api.get(LIST, query={"limit": 200}, project_id=project.id)
+    near = difflib.get_close_matches(name, {*seen, *(flag["key"] for flag in page["results"])}, cutoff=0.5)
+    raise ToolFailure(
+        f"There is no flag `{name}` in project {project}.",
+        f"Similar keys: {', '.join(near)}." if near else "No key resembles it; keys are case-sensitive.",
+        "list_flags shows every key.",
+    )
+
+
+async def posthog_rows(
+    ctx: Context, project: Project, rows: list[Filter], group_index: int | None
+) -> list[Json]:
+    """Filter rows as a flag's condition has them: dependencies by id, group properties with their type.
+
+    Args:
+        ctx: The call.
+        project: Where the flag is.
+        rows: What must hold.
+        group_index: The type of group the condition is about; None for persons.
+
+    Raises:
+        ToolFailure: A row is about what a flag cannot see, or names a flag that is not there.
+    """
+    return [await _row(ctx, project, row, group_index) for row in rows]
+
+
+async def _row(ctx: Context, project: Project, row: Filter, group_index: int | None) -> Json:
+    filter_ = posthog_filter(row)
+    subject = "group" if group_index is not None else "person"
+    if row.on == "flag":
+        needed = await find_flag(ctx, project, row.property)
+        return {**filter_, "key": str(needed["id"]), "label": needed["key"]}
+    if row.on not in (subject, "cohort") or (row.on == "cohort" and subject == "group"):
+        raise ToolFailure(
+            f"The condition on `{row.property}` cannot be used.",
+            f"This flag is about {subject}s, and the row is on `{row.on}`: it can look at {subject} "
+            f"properties{', cohorts' if subject == 'person' else ''} and other flags.",
+            f"Give `on` as {subject}{'' if subject == 'group' else ', or create the flag for a group_type'}.",
+        )
+    return {**filter_, "group_type_index": group_index} if row.on == "group" else filter_
+
+
+async def group_index(ctx: Context, project: Project, name: str) -> int:
+    """PostHog's number of a group type.
+
+    Raises:
+        ToolFailure: There is none of that name.
+    """
+    types = await ctx.api.get(_GROUP_TYPES, project_id=project.id)
+    known = {str(each["group_type"]): int(each["group_type_index"]) for each in types}
+    if name not in known:
+        raise ToolFailure(
+            f"There is no group type `{name}` in project {project}.",
+            f"There are {', '.join(known)}." if known else "The project has none yet.",
+            "identify_group creates a type with its first group.",
+        )
+    return known[name]
+
+
+async def dependents(ctx: Context, project: Project, flag: Json) -> list[str]:
+    """The keys of the active flags that depend on this one."""
+    found = await ctx.api.get(_DEPENDENTS, project_id=project.id, id=flag["id"])
+    return [str(each["key"]) for each in found]
+
+
+def uses(flag: Json, dependent: list[str]) -> Json:
+    """What would notice a change of the flag: dependent flags, experiments, surveys, early access."""
+    named: Json = {
+        "flags": dependent,
+        "experiments": flag.get("experiment_set"),
+        "surveys": flag.get("surveys"),
+        "early_access_features": flag.get("features"),
+    }
+    return {kind: [_name(item) for item in items] for kind, items in named.items() if items}
+
+
+def _name(item: Any) -> Any:
+    if not isinstance(item, dict):
+        return item
+    known = cast("Json", item)
+    return known.get("name") or known.get("id")
+
+
+def whole(ctx: Context, project: Project, flag: Json) -> Json:
+    """A flag as tools show it: what matters of PostHog's object, who gets it in words, its page."""
+    shown = {name: flag[name] for name in _SHOWN if flag.get(name) not in (None, "", [], {})}
+    return {
+        **shown,
+        "description": flag.get("name") or "",
+        "who_gets_it": conditions(flag.get("filters") or {}),
+        "project": str(project),
+        "url": ctx.link(project, f"feature_flags/{flag['id']}"),
+    }
