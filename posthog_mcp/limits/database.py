@@ -64,16 +64,14 @@ class Database:
         self._boot = boot_id() if boot is None else boot
         if path:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         self._lock = SharedLock(path.with_suffix(".lock") if path else None)
-        self._db = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
         try:
-            self._db.execute(f"PRAGMA busy_timeout = {_FOREIGN_LOCK_MS}")
             with self._lock.held(blocking=True):
-                self._db.execute("PRAGMA journal_mode = WAL")
-                # Losing the last permits in a power cut is harmless: starting again takes longer than that.
-                self._db.execute("PRAGMA synchronous = OFF")
-                self._db.executescript(_SCHEMA)
+                self._db = _connected(path)
+        except BaseException:
+            self._lock.close()
+            raise
+        try:
             with self.alone(blocking=True):
                 self._notice_restart()
         except BaseException:
@@ -100,7 +98,8 @@ class Database:
 
     def close(self) -> None:
         """Close the file; what was given out stays given out."""
-        self._db.close()
+        with self._lock.held(blocking=True):
+            self._db.close()
         self._lock.close()
 
     def _notice_restart(self) -> None:
@@ -123,3 +122,20 @@ class Database:
             (shift, now + LONGEST_BACK_OFF, now),
         )
         self._db.execute("DELETE FROM queue")  # its holders are gone
+
+
+def _connected(path: Path | None) -> sqlite3.Connection:
+    if path and not path.exists():
+        # Never on a file that is there: closing it would let go of every lock SQLite holds in this process.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    db = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
+    try:
+        db.execute(f"PRAGMA busy_timeout = {_FOREIGN_LOCK_MS}")
+        db.execute("PRAGMA journal_mode = WAL")
+        # Losing the last permits in a power cut is harmless: starting again takes longer than that.
+        db.execute("PRAGMA synchronous = OFF")
+        db.executescript(_SCHEMA)
+    except BaseException:
+        db.close()
+        raise
+    return db

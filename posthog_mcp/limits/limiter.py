@@ -12,7 +12,6 @@ from posthog_mcp.limits.rings import Rings
 FILE = "limits.db"
 TELL_EVERY = 5.0  # seconds: clients take a call that says nothing for longer for lost
 _EARLY = 0.25  # seconds: a timer that fired early is not a longer wait
-_LATE = 0.5  # of the guard: so late a wake-up is no longer covered by it
 
 Waiting = Callable[[str, float | None], Awaitable[None]]
 
@@ -37,7 +36,7 @@ class Limiter:
     def __init__(self, rings: Rings, budget: Budget, guard: float = 1.0) -> None:
         self._rings = rings
         self._budget = budget
-        self._late = guard * _LATE
+        self._guard = guard
 
     async def acquire(
         self,
@@ -67,7 +66,8 @@ class Limiter:
 
     async def _attempt(self, deadline: float, *, background: bool, what: str) -> bool:
         """Take a slot and wait for it; false when it was missed."""
-        patience = max(0.0, deadline - anyio.current_time())
+        asked = anyio.current_time()
+        patience = max(0.0, deadline - asked)
         try:
             reservation = await self._rings.reserve(
                 self._budget, 0.0 if background else patience, background=background
@@ -79,20 +79,20 @@ class Limiter:
             await _sleep(what, spent.seconds)
             return False
         wait = reservation.wait
-        if wait <= 0:
-            return True
         try:
             while wait > 0:
                 await _sleep(what, wait)
                 # Read again just before sending: another process may have been refused meanwhile.
+                asked = anyio.current_time()
                 wait = await self._rings.due(self._budget, reservation)
                 self._check(wait, deadline)
         except BaseException:
             with anyio.CancelScope(shield=True):
                 await self._rings.give_back(self._budget, reservation)
             raise
-        # Later than the guard pays for, others may already have been promised the place in the window.
-        return -wait <= self._late or self._budget.permits == 0
+        # Later than the guard pays for, others may have been promised the place in the window.
+        late = anyio.current_time() - asked - wait
+        return late <= self._guard or not self._budget.limits
 
     def _check(self, wait: float, deadline: float) -> None:
         if wait > max(0.0, deadline - anyio.current_time()) + _EARLY:

@@ -44,50 +44,54 @@ class LocalRings:
     ) -> Reservation:
         """Take the first slot that every limit allows."""
         return await self._run(
-            lambda rings, wait: rings.reserve(
-                budget, patience, background=background, after=after, blocking=wait
+            lambda rings, blocking: rings.reserve(
+                budget, patience, background=background, after=after, blocking=blocking
             )
         )
 
+    async def record(self, budget: Budget, wait: float) -> Reservation:
+        """Keep a slot that was given out elsewhere."""
+        return await self._run(lambda rings, blocking: rings.record(budget, wait, blocking=blocking))
+
     async def due(self, budget: Budget, reservation: Reservation) -> float:
         """Seconds until the slot is due; to be asked before every send."""
-        return await self._run(lambda rings, wait: rings.due(budget, reservation, blocking=wait))
+        return await self._run(lambda rings, blocking: rings.due(budget, reservation, blocking=blocking))
 
     async def give_back(self, budget: Budget, reservation: Reservation) -> None:
         """Return a slot that will not be used."""
-        await self._run(lambda rings, wait: rings.give_back(budget, reservation, blocking=wait))
+        await self._run(lambda rings, blocking: rings.give_back(budget, reservation, blocking=blocking))
 
     async def penalize(self, budget: Budget, seconds: float | None) -> float:
         """Note a refusal, and hold everyone back."""
-        return await self._run(lambda rings, wait: rings.penalize(budget, seconds, blocking=wait))
+        return await self._run(lambda rings, blocking: rings.penalize(budget, seconds, blocking=blocking))
 
     async def state(self, budget: Budget) -> State:
         """What is known of the budget now."""
-        return await self._run(lambda rings, wait: rings.state(budget, blocking=wait))
+        return await self._run(lambda rings, blocking: rings.state(budget, blocking=blocking))
 
     async def note(self, budget: Budget, remaining: int) -> None:
         """Keep what PostHog said remains."""
-        await self._run(lambda rings, wait: rings.note(budget, remaining, blocking=wait))
+        await self._run(lambda rings, blocking: rings.note(budget, remaining, blocking=blocking))
 
     async def enter(self, queue: str, holder: Holder, seconds: float) -> Ticket:
         """Join a queue; gives the ticket."""
-        return await self._run(lambda rings, wait: rings.enter(queue, holder, seconds, blocking=wait))
+        return await self._run(lambda rings, blocking: rings.enter(queue, holder, seconds, blocking=blocking))
 
     async def ahead(self, queue: str, ticket: Ticket) -> int:
         """How many stand before a ticket."""
-        return await self._run(lambda rings, wait: rings.ahead(queue, ticket, blocking=wait))
+        return await self._run(lambda rings, blocking: rings.ahead(queue, ticket, blocking=blocking))
 
     async def leave(self, queue: str, ticket: Ticket) -> None:
         """Leave a queue."""
-        await self._run(lambda rings, wait: rings.leave(queue, ticket, blocking=wait))
+        await self._run(lambda rings, blocking: rings.leave(queue, ticket, blocking=blocking))
 
     async def learn(self, name: str, value: str) -> str:
         """Keep a fact unless it is known already; gives the value that holds now."""
-        return await self._run(lambda rings, wait: rings.learn(name, value, blocking=wait))
+        return await self._run(lambda rings, blocking: rings.learn(name, value, blocking=blocking))
 
     async def recall(self, name: str) -> str:
         """A fact; empty when nothing is known."""
-        return await self._run(lambda rings, wait: rings.recall(name, blocking=wait))
+        return await self._run(lambda rings, blocking: rings.recall(name, blocking=blocking))
 
     async def close(self) -> None:
         """Close the file; slots already given out stay given out."""

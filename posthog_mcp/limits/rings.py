@@ -14,9 +14,7 @@ class Rings(Protocol):
         """In words for people: who shares them."""
         ...
 
-    async def reserve(
-        self, budget: Budget, patience: float, *, background: bool = False, after: float = 0.0
-    ) -> Reservation:
+    async def reserve(self, budget: Budget, patience: float, *, background: bool = False) -> Reservation:
         """Take the first slot that every limit allows."""
         ...
 

@@ -39,20 +39,17 @@ local function allowed(limit)
   return math.min(limit.permits, lowered + math.max(0, steps) * limit.tenth)
 end
 
-local function earliest()
+-- When every limit has room for a permit that has so many later ones, and the limit that decides it.
+local function room(later, share)
   local slot, spent = field('cool_down'), a.title
   for _, limit in ipairs(a.limits) do
-    local permits = allowed(limit)
-    if a.background then
-      permits = math.max(1, math.floor(permits * a.background_share))
-    end
-    local _, must_leave = score(SLOTS, permits - 1)
+    local permits = math.max(1, math.floor(allowed(limit) * share))
+    local _, must_leave = score(SLOTS, later + permits)
     if must_leave and must_leave + limit.seconds + a.guard > slot then
       slot, spent = must_leave + limit.seconds + a.guard, limit.name
     end
   end
-  local _, newest = score(SLOTS, 0)
-  return math.max(slot, now, newest or 0), spent
+  return slot, spent
 end
 
 local operations = {}
@@ -63,7 +60,9 @@ function operations.reserve()
   local number, slot, spent = free[1], tonumber(free[2]), a.title
   if not number or a.background then
     number = nil
-    slot, spent = earliest()
+    slot, spent = room(-1, a.background and a.background_share or 1)
+    local _, newest = score(SLOTS, 0)
+    slot = math.max(slot, now, newest or 0)
   end
   if slot - now > a.patience then
     return { -2, text(slot - now), spent }
@@ -86,13 +85,15 @@ end
 
 function operations.due()
   local number = string.format('%015d', a.number)
-  local at = tonumber(redis.call('ZSCORE', SLOTS, number) or now)
-  local cool_down = field('cool_down')
-  if cool_down > math.max(at, now) then
-    redis.call('ZADD', SLOTS, 'XX', text(cool_down), number)
-    at = cool_down
+  local at = tonumber(redis.call('ZSCORE', SLOTS, number) or nil)
+  if not at then
+    return text(math.max(0, field('cool_down') - now))
   end
-  return text(at - now)
+  local due = math.max(at, (room(redis.call('ZREVRANK', SLOTS, number), 1)))
+  if due > at or now > at then
+    redis.call('ZADD', SLOTS, 'XX', text(math.max(due, now)), number)
+  end
+  return text(due - now)
 end
 
 function operations.give_back()

@@ -21,6 +21,8 @@ RETRY_SECONDS = 5.0
 class SharedRings:
     """Every permit is kept in the local file too, so going to it and coming back forgets nothing we sent.
 
+    While Redis answers it alone decides. After it was lost, both decide until the windows have passed.
+
     Args:
         url: Of the Redis.
         local: The rings of this machine.
@@ -32,6 +34,7 @@ class SharedRings:
         self._local = local
         self._lost_since: datetime | None = None
         self._try_again = 0.0
+        self._found_at = float("-inf")
 
     @property
     def where(self) -> str:
@@ -40,15 +43,16 @@ class SharedRings:
             return "all machines that use this Redis"
         return f"{self._local.where} (Redis cannot be reached since {self._lost_since:%H:%M:%S} UTC)"
 
-    async def reserve(
-        self, budget: Budget, patience: float, *, background: bool = False, after: float = 0.0
-    ) -> Reservation:
+    async def reserve(self, budget: Budget, patience: float, *, background: bool = False) -> Reservation:
         """Take the first slot that every limit allows."""
         shared = await self._ask(lambda: self._redis.reserve(budget, patience, background=background))
         if shared is None:
-            return await self._local.reserve(budget, patience, background=background, after=after)
+            return await self._local.reserve(budget, patience, background=background)
+        if not self._forgot(budget):
+            own = await self._local.record(budget, shared.wait)
+            return Reservation(shared.wait, own.number, shared.shared)
         try:
-            own = await self._local.reserve(budget, max(patience, shared.wait), after=max(after, shared.wait))
+            own = await self._local.reserve(budget, max(patience, shared.wait), after=shared.wait)
         except LimitExceeded:
             await self._give_back_shared(budget, shared)
             raise
@@ -56,8 +60,10 @@ class SharedRings:
 
     async def due(self, budget: Budget, reservation: Reservation) -> float:
         """Seconds until the slot is due; to be asked before every send."""
-        own = await self._local.due(budget, reservation)
         shared = await self._ask(lambda: self._redis.due(budget, reservation))
+        if shared is not None and not self._forgot(budget):
+            return shared
+        own = await self._local.due(budget, reservation)
         return own if shared is None else max(own, shared)
 
     async def give_back(self, budget: Budget, reservation: Reservation) -> None:
@@ -140,6 +146,10 @@ class SharedRings:
         self._found()
         return answer
 
+    def _forgot(self, budget: Budget) -> bool:
+        """Whether Redis may not know all that we sent within the budget's windows."""
+        return anyio.current_time() < self._found_at + budget.seconds
+
     def _lose(self, error: Exception) -> None:
         self._try_again = anyio.current_time() + RETRY_SECONDS
         if self._lost_since is None:
@@ -152,5 +162,5 @@ class SharedRings:
 
     def _found(self) -> None:
         if self._lost_since is not None:
-            self._lost_since = None
+            self._lost_since, self._found_at = None, anyio.current_time()
             _log.warning("Redis answers again. Limits are shared with the other machines.")

@@ -92,40 +92,45 @@ class SqliteRings:
                 number, slot, spent = free[0], max(free[1], now), budget.title
             else:
                 number = row.next
-                slot, spent = self._earliest(db, budget, row, now, background=background)
+                share = BACKGROUND_SHARE if background else 1.0
+                slot, spent = self._room(db, budget, row, number, now, share=share)
+                slot = max(slot, now, _at(db, budget, number - 1) or 0.0)
             slot = max(slot, now + after)
             if slot - now > (0 if background else patience):
                 raise LimitExceeded(spent, slot - now)
             if not budget.limits:
                 return Reservation(slot - now)
-            if number == row.next:
-                if not number:
-                    db.execute(_OWN, (budget.name, budget.seconds))
-                db.execute("UPDATE budgets SET next = ? WHERE name = ?", (number + 1, budget.name))
-            db.execute("INSERT OR REPLACE INTO slots VALUES (?, ?, ?, 0)", (budget.name, number, slot))
-            # Only what has left the longest window goes: who gives a slot back must find the rest in place.
-            db.execute(
-                "DELETE FROM slots WHERE budget = ? AND number <= ? AND at < ?",
-                (budget.name, number - budget.permits, now - budget.seconds - self._guard),
-            )
+            self._put(db, budget, number, slot, newest=number == row.next)
             return Reservation(slot - now, number)
 
-    def due(self, budget: Budget, reservation: Reservation, *, blocking: bool = True) -> float:
-        """Seconds until the slot is due, later than first said where a cool-down moved it.
+    def record(self, budget: Budget, wait: float, *, blocking: bool = True) -> Reservation:
+        """Keep a slot that was given out elsewhere, whatever the limits say here."""
+        with self._file.alone(blocking=blocking) as db:
+            if not budget.limits:
+                return Reservation(wait)
+            number = _row(db, budget).next
+            self._put(db, budget, number, self._file.now() + wait, newest=True)
+            return Reservation(wait, number)
 
-        Negative when it has passed: so many seconds ago. To be asked before every send.
+    def due(self, budget: Budget, reservation: Reservation, *, blocking: bool = True) -> float:
+        """Seconds until the slot is due; to be asked before every send.
+
+        That is later than first said where a cool-down moved the slot, or where an earlier caller came late
+        to its own. Negative when it has passed: so many seconds ago; then the request counts from now.
         """
         with self._file.alone(blocking=blocking) as db:
-            now, cool_down, number = self._file.now(), _row(db, budget).cool_down, reservation.number
-            at = _at(db, budget, number) or now
-            if cool_down > max(at, now):
-                # Its time came, but a refusal came first: the request goes when the cool-down ends.
+            now, row, number = self._file.now(), _row(db, budget), reservation.number
+            at = _at(db, budget, number)
+            if at is None:
+                return max(0.0, row.cool_down - now)
+            due, _ = self._room(db, budget, row, number, now, share=1.0)
+            due = max(due, at)
+            if due > at or now > at:
                 db.execute(
                     "UPDATE slots SET at = ? WHERE budget = ? AND number = ?",
-                    (cool_down, budget.name, number),
+                    (max(due, now), budget.name, number),
                 )
-                return cool_down - now
-            return at - now
+            return due - now
 
     def give_back(self, budget: Budget, reservation: Reservation, *, blocking: bool = True) -> None:
         """Return a slot that will not be used, so that another caller can have it."""
@@ -260,19 +265,31 @@ class SqliteRings:
         """Close the file; slots already given out stay given out."""
         self._file.close()
 
-    def _earliest(
-        self, db: sqlite3.Connection, budget: Budget, row: _Row, now: float, *, background: bool
+    def _put(
+        self, db: sqlite3.Connection, budget: Budget, number: int, slot: float, *, newest: bool
+    ) -> None:
+        if newest and not number:
+            db.execute(_OWN, (budget.name, budget.seconds))
+        if newest:
+            db.execute("UPDATE budgets SET next = ? WHERE name = ?", (number + 1, budget.name))
+        db.execute("INSERT OR REPLACE INTO slots VALUES (?, ?, ?, 0)", (budget.name, number, slot))
+        # Only what has left the longest window goes: who gives a slot back must find the rest in place.
+        db.execute(
+            "DELETE FROM slots WHERE budget = ? AND number <= ? AND at < ?",
+            (budget.name, number - budget.permits, self._file.now() - budget.seconds - self._guard),
+        )
+
+    def _room(
+        self, db: sqlite3.Connection, budget: Budget, row: _Row, number: int, now: float, *, share: float
     ) -> tuple[float, str]:
-        """The first slot that the limits and those who came before allow, and the limit that decides it."""
+        """When every limit has room for the permit of that number, and the limit that decides it."""
         slot, spent = row.cool_down, budget.title
         for limit in budget.limits:
-            permits = row.allowed(limit, now)
-            if background:
-                permits = max(1, int(permits * BACKGROUND_SHARE))
-            must_leave = _at(db, budget, row.next - permits)
+            permits = max(1, int(row.allowed(limit, now) * share))
+            must_leave = _at(db, budget, number - permits)
             if must_leave is not None and must_leave + limit.seconds + self._guard > slot:
                 slot, spent = must_leave + limit.seconds + self._guard, limit.name
-        return max(slot, now, _at(db, budget, row.next - 1) or 0.0), spent
+        return slot, spent
 
 
 def _row(db: sqlite3.Connection, budget: Budget) -> _Row:
