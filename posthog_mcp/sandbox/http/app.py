@@ -43,6 +43,10 @@ API_MODULES = (
     "feature_flag_answers",
     "feature_flag_bulk",
     "flag_definitions",
+    "experiments",
+    "experiment_plans",
+    "experiment_holdouts",
+    "experiment_saved_metrics",
 )
 ENVIRONMENTS = "/api/environments/"
 _OWN = ("/api/", "/flags/definitions", "/_")

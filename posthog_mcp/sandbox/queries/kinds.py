@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
+from posthog_mcp.sandbox.experiments.counting import experiment_exposure_query
+from posthog_mcp.sandbox.experiments.results import experiment_query
 from posthog_mcp.sandbox.http.errors import ApiError, invalid
 from posthog_mcp.sandbox.queries.actors import actors_query
 from posthog_mcp.sandbox.queries.events import events_query
@@ -19,6 +21,8 @@ RUNNERS: Mapping[str, Runner] = {
     "ActorsQuery": actors_query,
     "DatabaseSchemaQuery": database_schema,
     "EventsQuery": events_query,
+    "ExperimentExposureQuery": experiment_exposure_query,
+    "ExperimentQuery": experiment_query,
     "HogQLMetadata": hogql_metadata,
     "HogQLQuery": hogql_query,
 }

@@ -1,0 +1,1 @@
+"""Experiments: their documents, and their results computed from events."""
