@@ -13,6 +13,7 @@ from posthog_mcp.sandbox.http.paging import counted
 from posthog_mcp.sandbox.http.routing import Reply, route
 from posthog_mcp.sandbox.http.times import iso
 from posthog_mcp.sandbox.http.validate import checked
+from posthog_mcp.sandbox.queries.models import ActionStep
 
 if TYPE_CHECKING:
     from posthog_mcp.sandbox.http.routing import Call
@@ -21,22 +22,6 @@ if TYPE_CHECKING:
 _KIND = "action"
 _LIST = "/api/projects/{project_id}/actions/"
 _ONE = "/api/projects/{project_id}/actions/{id}/"
-
-
-class ActionStep(BaseModel):
-    """One way to do the action."""
-
-    event: str | None = None
-    properties: list[dict[str, Any]] | None = None
-    selector: str | None = None
-    selector_regex: str | None = None
-    tag_name: str | None = None
-    text: str | None = None
-    text_matching: str | None = None
-    href: str | None = None
-    href_matching: str | None = None
-    url: str | None = None
-    url_matching: str | None = None
 
 
 class ActionFields(BaseModel):

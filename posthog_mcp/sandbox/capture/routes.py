@@ -10,6 +10,7 @@ from starlette.routing import Route
 
 from posthog_mcp.sandbox.capture import body, decode, v1
 from posthog_mcp.sandbox.capture.errors import CaptureError
+from posthog_mcp.sandbox.http.cors import with_cors
 from posthog_mcp.sandbox.ingest import EngineDown, IngestClosed
 
 if TYPE_CHECKING:
@@ -27,18 +28,18 @@ _V1: Final = ("/i/v1/analytics/events", "/i/v1/ai/events")
 async def capture(request: Request) -> Response:
     """Take events in the older protocol: 200 for all, or one error in plain text for all."""
     if request.method == "OPTIONS":
-        return _with_cors(request, JSONResponse(_OK))
+        return with_cors(request, JSONResponse(_OK))
     try:
         await _capture(request)
     except CaptureError as error:
-        return _with_cors(request, PlainTextResponse(error.text, error.status))
+        return with_cors(request, PlainTextResponse(error.text, error.status))
     except (EngineDown, IngestClosed):
-        return _with_cors(request, PlainTextResponse(_TRANSIENT, 503))
+        return with_cors(request, PlainTextResponse(_TRANSIENT, 503))
     except ClientDisconnect:
         return Response(status_code=400)
     if request.query_params.get("beacon") == "1":
-        return _with_cors(request, Response(status_code=204))
-    return _with_cors(request, JSONResponse(_OK))
+        return with_cors(request, Response(status_code=204))
+    return with_cors(request, JSONResponse(_OK))
 
 
 async def _capture(request: Request) -> None:
@@ -63,16 +64,16 @@ async def _capture(request: Request) -> None:
 async def capture_v1(request: Request) -> Response:
     """Take events in the newer protocol: a result for each, or one error in JSON for all."""
     if request.method == "OPTIONS":
-        return _with_cors(request, JSONResponse(_OK))
+        return with_cors(request, JSONResponse(_OK))
     try:
-        return _with_cors(request, await _capture_v1(request))
+        return with_cors(request, await _capture_v1(request))
     except v1.V1Error as error:
         refusal = error
     except CaptureError as error:
         refusal = v1.V1Error(error.status, "payload_too_large", error.text)
     except ClientDisconnect:
         return Response(status_code=400)
-    return _with_cors(request, JSONResponse(refusal.body(), refusal.status))
+    return with_cors(request, JSONResponse(refusal.body(), refusal.status))
 
 
 async def _capture_v1(request: Request) -> Response:
@@ -100,19 +101,6 @@ async def _ingest(request: Request, token: str, events: list[RawEvent]) -> None:
 def _ip(request: Request) -> str | None:
     forwarded = request.headers.get("x-forwarded-for", "").partition(",")[0].strip()
     return forwarded or (request.client.host if request.client else None)
-
-
-def _with_cors(request: Request, response: Response) -> Response:
-    """Let any web page send events, with or without credentials, as PostHog does."""
-    origin = request.headers.get("origin")
-    if origin:
-        response.headers["Access-Control-Allow-Origin"] = origin
-        response.headers["Access-Control-Allow-Credentials"] = "true"
-        response.headers["Access-Control-Allow-Methods"] = "GET, POST, OPTIONS"
-        response.headers["Vary"] = "Origin"
-        if wanted := request.headers.get("access-control-request-headers"):
-            response.headers["Access-Control-Allow-Headers"] = wanted
-    return response
 
 
 routes: list[Route] = [

@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from posthog_mcp.sandbox.flags import answers
 from posthog_mcp.sandbox.flags.request import FlagsError, Wanted, read
+from posthog_mcp.sandbox.http.cors import with_cors
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -30,15 +31,15 @@ _DETAILED: Final = 2
 async def flags(request: Request) -> Response:
     """Evaluate flags: 200 with values and reasons, or one error in plain text."""
     if request.method == "OPTIONS":
-        return _with_cors(request, Response(status_code=204, headers=_ALLOW))
+        return with_cors(request, Response(status_code=204, headers=_ALLOW))
     if request.method in ("GET", "HEAD"):
-        return _with_cors(request, JSONResponse(answers.empty()))
+        return with_cors(request, JSONResponse(answers.empty()))
     if request.method != "POST":
         return Response(status_code=405, headers=_ALLOW)
     try:
-        return _with_cors(request, JSONResponse(await _answer(request)))
+        return with_cors(request, JSONResponse(await _answer(request)))
     except FlagsError as error:
-        return _with_cors(request, PlainTextResponse(error.text, error.status))
+        return with_cors(request, PlainTextResponse(error.text, error.status))
     except ClientDisconnect:
         return Response(status_code=400)
 
@@ -107,19 +108,6 @@ def _number(text: str | None) -> int | None:
     if not text:
         return None
     return int(text) if text.isascii() and text.isdigit() else 1
-
-
-def _with_cors(request: Request, response: Response) -> Response:
-    """Let any web page ask."""
-    origin = request.headers.get("origin")
-    if origin:
-        response.headers["Access-Control-Allow-Origin"] = origin
-        response.headers["Access-Control-Allow-Credentials"] = "true"
-        response.headers["Access-Control-Allow-Methods"] = "GET, POST, OPTIONS"
-        response.headers["Vary"] = "Origin"
-        if wanted := request.headers.get("access-control-request-headers"):
-            response.headers["Access-Control-Allow-Headers"] = wanted
-    return response
 
 
 routes: list[Route] = [

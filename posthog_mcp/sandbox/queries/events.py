@@ -17,27 +17,15 @@ from posthog_mcp.sandbox.compiler.trees import all_of, call, compare, field
 from posthog_mcp.sandbox.http.errors import invalid
 from posthog_mcp.sandbox.http.times import iso
 from posthog_mcp.sandbox.queries.asked import Answer, Asked, common, refused, run
-from posthog_mcp.sandbox.queries.models import Model, QueryModel
+from posthog_mcp.sandbox.queries.models import ActionStep, Model, QueryModel
 
 if TYPE_CHECKING:
     from posthog_mcp.sandbox.compiler.world import World
     from posthog_mcp.sandbox.sandbox import Sandbox
 
 
-class EventsQueryActionStep(Model):
-    """One step of an action that is not saved."""
-
-    event: str | None = None
-    properties: list[dict[str, Any]] | None = None
-    selector: str | None = None
-    selector_regex: str | None = None
-    tag_name: str | None = None
-    text: str | None = None
-    text_matching: str | None = None
-    href: str | None = None
-    href_matching: str | None = None
-    url: str | None = None
-    url_matching: str | None = None
+class EventsQueryActionStep(ActionStep, Model):
+    """One step of an action that is not saved; here unknown fields are refused."""
 
 
 class EventsQuery(QueryModel):

@@ -15,6 +15,22 @@ class Model(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+class ActionStep(BaseModel):
+    """One way to do an action, saved or not."""
+
+    event: str | None = None
+    properties: list[dict[str, Any]] | None = None
+    selector: str | None = None
+    selector_regex: str | None = None
+    tag_name: str | None = None
+    text: str | None = None
+    text_matching: str | None = None
+    href: str | None = None
+    href_matching: str | None = None
+    url: str | None = None
+    url_matching: str | None = None
+
+
 class QueryModel(Model):
     """What every query object may carry."""
 
