@@ -271,7 +271,11 @@ async def test_a_sandbox_that_stops_asks_for_a_retry(sandbox: Any, anyone: Async
     [
         (b"", {}, "failed to decode request: the request has no body and no data"),
         (b"\x1f\x8bnot gzip", {}, "failed to decode request: invalid gzip or deflate data"),
-        (gzip.compress(b"{}" * 99, mtime=0)[:-9], {}, "failed to decode request: the compressed data ends too early"),
+        (
+            gzip.compress(b"{}" * 99, mtime=0)[:-9],
+            {},
+            "failed to decode request: the compressed data ends too early",
+        ),
         (b"AAAAA", {"params": {"compression": "base64"}}, "failed to decode request: invalid base64"),
         (b"{}", {"params": {"compression": "lz64"}}, "failed to decode request: lz64 is not supported"),
         (b"x=1", {"headers": FORM}, "failed to decode request: expected form data"),

@@ -77,7 +77,9 @@ async def _cancelled(control: httpx2.AsyncClient) -> bool:
 
 async def test_a_query_nobody_waits_for_is_cancelled_at_posthog(sandbox: SandboxProcess, settings: Settings):
     app = App(settings)
-    slow = "SELECT count() FROM numbers(9999999) a CROSS JOIN numbers(9999999) b WHERE a.number * b.number = 7"
+    slow = (
+        "SELECT count() FROM numbers(9999999) a CROSS JOIN numbers(9999999) b WHERE a.number * b.number = 7"
+    )
     async with httpx2.AsyncClient(base_url=sandbox.url) as control, Client(app.server()) as client:
         with anyio.move_on_after(1.5):
             await client.call_tool("query_hogql", {"query": slow})
