@@ -192,12 +192,15 @@ def _data_dir(given: Path | None) -> Generator[Path]:
 def _listen(options: ServeOptions) -> socket.socket:
     family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
     try:
-        return socket.create_server((options.host, options.port), family=family, backlog=1024)
+        listener = socket.create_server((options.host, options.port), family=family, backlog=1024)
     except OSError as error:
         why = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
         raise ListenError(
             f"Cannot serve on {options.host} port {options.port}: {why}. Choose another."
         ) from error
+    # asyncio does not do it for a socket it did not make, and then each answer waits 40 ms for an ACK.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
 
 
 def _url(listening: socket.socket) -> str:
