@@ -97,6 +97,15 @@ class FlagChange(Input):
         return self
 
 
+def read_changes(value: list[Any]) -> list[FlagChange]:
+    """Changes from JSON.
+
+    Raises:
+        ValueError: With words for the caller.
+    """
+    return [_read(FlagChange, item, place, "changes") for place, item in enumerate(value)]
+
+
 def _read(model: type[_Model], value: Any, place: int, name: str) -> _Model:
     try:
         return model.model_validate(value)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 LIST = "/api/projects/{project_id}/feature_flags/"
 ONE = LIST + "{id}/"
 _DEPENDENTS = ONE + "dependent_flags/"
-_GROUP_TYPES = "/api/projects/{project_id}/groups_types/"
+GROUP_TYPES = "/api/projects/{project_id}/groups_types/"
 WHOLE = 100.0
 _CLOSE = 0.01
 _SHOWN = (
@@ -132,13 +132,26 @@ async def _row(ctx: Context, project: Project, row: Filter, group_index: int | N
     return {**filter_, "group_type_index": group_index} if row.on == "group" else filter_
 
 
+def conditions_of(flag: Json) -> list[Json]:
+    """The release conditions of a flag."""
+    filters: Json = flag.get("filters") or {}
+    groups: list[Json] = filters.get("groups") or []
+    return groups
+
+
+def rows_of(condition: Json) -> list[Json]:
+    """The filters of a release condition."""
+    rows: list[Json] = condition.get("properties") or []
+    return rows
+
+
 async def group_index(ctx: Context, project: Project, name: str) -> int:
     """PostHog's number of a group type.
 
     Raises:
         ToolFailure: There is none of that name.
     """
-    types = await ctx.api.get(_GROUP_TYPES, project_id=project.id)
+    types = await ctx.api.get(GROUP_TYPES, project_id=project.id)
     known = {str(each["group_type"]): int(each["group_type_index"]) for each in types}
     if name not in known:
         raise ToolFailure(
@@ -175,7 +188,7 @@ def _name(item: Any) -> Any:
 
 def whole(ctx: Context, project: Project, flag: Json) -> Json:
     """A flag as tools show it: what matters of PostHog's object, who gets it in words, its page."""
-    shown = {name: flag[name] for name in _SHOWN if flag.get(name) not in (None, "", [], {})}
+    shown = {name: flag[name] for name in _SHOWN if flag.get(name) or name == "active"}
     return {
         **shown,
         "description": flag.get("name") or "",
