@@ -1,6 +1,6 @@
 """Durable delivery of events: what was taken in reaches PostHog, whatever happens to the process."""
 
-from posthog_mcp.outbox.event import made
+from posthog_mcp.outbox.event import made, uuid_of
 from posthog_mcp.outbox.outbox import Outbox
 from posthog_mcp.outbox.rows import (
     DeadLetter,
@@ -24,4 +24,5 @@ __all__ = [
     "Status",
     "Waiting",
     "made",
+    "uuid_of",
 ]

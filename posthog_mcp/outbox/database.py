@@ -8,7 +8,6 @@ import json
 import logging
 import os
 import sqlite3
-import sys
 import time
 from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager
@@ -16,6 +15,7 @@ from functools import wraps
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
+from posthog_mcp.limits.lock import SharedLock
 from posthog_mcp.outbox.rows import OutboxUnusable
 
 _log = logging.getLogger(__name__)
@@ -48,7 +48,9 @@ CREATE TABLE IF NOT EXISTS persons (
 CREATE INDEX IF NOT EXISTS persons_id ON persons (target, distinct_id);
 CREATE INDEX IF NOT EXISTS persons_link ON persons (target, link);
 CREATE TABLE IF NOT EXISTS delivered (seq INTEGER PRIMARY KEY, uuid BLOB NOT NULL UNIQUE);
-CREATE TABLE IF NOT EXISTS imports (source TEXT PRIMARY KEY, line INTEGER NOT NULL, offset INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS imports (
+    source TEXT PRIMARY KEY, line INTEGER NOT NULL, offset INTEGER NOT NULL, rejected INTEGER NOT NULL
+);
 CREATE TABLE IF NOT EXISTS total (one INTEGER PRIMARY KEY CHECK (one = 1), events INTEGER NOT NULL);
 INSERT OR IGNORE INTO total VALUES (1, 0);
 """
@@ -74,7 +76,12 @@ class Database:
         self.path = path
         self._inode = 0
         try:
-            self.db = self._opened()
+            if path:
+                path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            # Before SQLite's own lock, whose waiting starves: with eight writers the slowest took a second.
+            self._alone = SharedLock(path.with_name(path.name + ".lock") if path else None)
+            with self._alone.held(blocking=True):
+                self.db = self._opened()
         except sqlite3.DatabaseError as error:
             if path is None or not is_damage(error):
                 raise unusable(path, error) from None
@@ -87,14 +94,8 @@ class Database:
     @contextmanager
     def transaction(self) -> Generator[sqlite3.Connection]:
         """All or nothing, and alone among writers."""
-        self.db.execute("BEGIN IMMEDIATE")
-        try:
+        with self._alone.held(blocking=True), _transaction(self.db):
             yield self.db
-        except BaseException:
-            if self.db.in_transaction:
-                self.db.execute("ROLLBACK")
-            raise
-        self.db.execute("COMMIT")
 
     def follow(self) -> None:
         """Go along when the file of this name is another one now: set aside by a process, or deleted."""
@@ -106,7 +107,8 @@ class Database:
             inode = 0
         if inode != self._inode:
             self.db.close()
-            self.db = self._opened()
+            with self._alone.held(blocking=True):
+                self.db = self._opened()
 
     def set_aside(self, error: sqlite3.DatabaseError) -> None:
         """Keep the damaged file under another name for whoever can repair it, and go on with a new one.
@@ -116,11 +118,9 @@ class Database:
         path = self.path
         if path is None:
             raise unusable(path, error)
-        from filelock import FileLock  # noqa: PLC0415 - not before it is needed
-
         self.db.close()
         try:
-            with FileLock(path.with_name(path.name + ".lock"), mode=0o600):
+            with self._alone.held(blocking=True):
                 if path.exists() and path.stat().st_ino == self._inode:
                     aside = _renamed(path)
                     self.db = self._opened()
@@ -143,16 +143,14 @@ class Database:
     def close(self) -> None:
         """Close the file."""
         self.db.close()
+        self._alone.close()
 
     def _opened(self) -> sqlite3.Connection:
         path = self.path
         if path:
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-            self._inode = os.fstat(descriptor).st_ino
-            if sys.platform != "win32":
-                os.fchmod(descriptor, 0o600)
-            os.close(descriptor)
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)  # it may have been deleted since
+            _make_private(path)
+            self._inode = path.stat().st_ino
         db = sqlite3.connect(path or ":memory:", isolation_level=None)
         try:
             db.execute("PRAGMA busy_timeout = 10000")
@@ -178,7 +176,7 @@ class Database:
         except sqlite3.DatabaseError:
             _log.warning("nothing more can be read of %s", aside)
         rows = [row for _, row in sorted(found.items()) if _is_json(row[-1])]
-        with self.transaction() as db:
+        with _transaction(self.db) as db:
             db.executemany("INSERT OR IGNORE INTO targets (id, host, token) VALUES (?, ?, ?)", targets)
             saved = db.executemany(
                 f"INSERT OR IGNORE INTO events ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)",  # noqa: S608 - constants
@@ -186,6 +184,18 @@ class Database:
             ).rowcount
             db.execute("UPDATE total SET events = events + ?", (max(0, saved),))
         return max(0, saved)
+
+
+@contextmanager
+def _transaction(db: sqlite3.Connection) -> Generator[sqlite3.Connection]:
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield db
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+    db.execute("COMMIT")
 
 
 class Part:
@@ -231,6 +241,17 @@ def unusable(path: Path | None, error: Exception) -> OutboxUnusable:
     """The error that says why the file cannot be used."""
     reason = error.strerror or str(error) if isinstance(error, OSError) else str(error)
     return OutboxUnusable(f"The outbox at {path} cannot be used: {reason}." if path else f"{reason}.")
+
+
+def _make_private(path: Path) -> None:
+    """Create the file, or take back what others may do with it.
+
+    It is never opened when it exists: closing it again would drop the locks of connections this process has.
+    """
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        path.chmod(0o600)
 
 
 def _renamed(path: Path) -> Path:

@@ -39,6 +39,7 @@ class Outbox:
         state_dir: Directory of the file; none keeps events in memory alone, and a killed process loses them.
         most_events: More events than these are refused until some are delivered.
         most_bytes: The same by size of the file.
+        delivers: False where another process is there to deliver what this one takes in.
         proxy: URL of an HTTP proxy.
         ca_file: PEM file of certificate authorities to trust.
     """
@@ -51,12 +52,14 @@ class Outbox:
         *,
         most_events: int = MOST_EVENTS,
         most_bytes: int = MOST_BYTES,
+        delivers: bool = True,
         proxy: str = "",
         ca_file: Path | None = None,
     ) -> None:
         self._token, self._host = api_key, host
         self._path = state_dir / FILE if state_dir else None
         self._bounds = most_events, most_bytes
+        self._delivers = delivers
         self._transport = Transport(proxy=proxy, ca_file=ca_file)
         self._clients: dict[str, PostHogClient] = {}
         self._senders: dict[Target, Sender] = {}
@@ -132,11 +135,16 @@ class Outbox:
         parts.queue.append(target, events, historical=historical, share=share, mark=mark)
         if time.monotonic() - self._quota_checked > _QUOTA_SECONDS:
             self._retry_due(parts)
-        self._sender(target).wake(added=len(events))
+        if self._delivers:
+            self._sender(target).wake(added=len(events))
 
     def room(self, share: float = 1.0) -> int:
         """How many more events fit into this share of the outbox."""
         return self._parts().queue.room(share)
+
+    def waiting(self, *, historical: bool) -> int:
+        """How many events of this project wait, of now or of the past."""
+        return self._parts().queue.count(self._target(), historical=historical)
 
     def mark(self, source: str) -> Mark:
         """How far the import of `source` has come."""
@@ -220,6 +228,10 @@ class Outbox:
     def problem(self) -> str:
         """Why events of this project do not reach PostHog for the time being; empty while they do."""
         return self._parts().leases.stopped(self._target())
+
+    def refusal(self) -> str:
+        """Why this process has stopped sending this project's events; empty while it goes on."""
+        return self._sender(self._target()).refusal
 
     def state_of(self, uuid: UUID) -> str:
         """`waiting`, `delivered`, `unknown`, or `failed: ` with PostHog's reason."""

@@ -77,7 +77,8 @@ class Queue(Part):
             persons.remember(db, target, events, now)
             if mark:
                 db.execute(
-                    "INSERT OR REPLACE INTO imports VALUES (?, ?, ?)", (mark.source, mark.line, mark.offset)
+                    "INSERT OR REPLACE INTO imports VALUES (?, ?, ?, ?)",
+                    (mark.source, mark.line, mark.offset, mark.rejected),
                 )
 
     @mending
@@ -143,6 +144,14 @@ class Queue(Part):
         """Whether anything waits for the target."""
         found = self.file.db.execute("SELECT 1 FROM events WHERE target = ? LIMIT 1", (target.id,)).fetchone()
         return found is not None
+
+    @mending
+    def count(self, target: Target, *, historical: bool) -> int:
+        """How many events of now or of the past wait for the target."""
+        (count,) = self.file.db.execute(
+            "SELECT count(*) FROM events WHERE target = ? AND historical = ?", (target.id, historical)
+        ).fetchone()
+        return count
 
     @mending
     def waits(self, target: Target, uuid: UUID) -> bool:
@@ -253,7 +262,9 @@ class Queue(Part):
     @mending
     def mark(self, source: str) -> Mark:
         """How far the import of `source` has come."""
-        row = self.file.db.execute("SELECT line, offset FROM imports WHERE source = ?", (source,)).fetchone()
+        row = self.file.db.execute(
+            "SELECT line, offset, rejected FROM imports WHERE source = ?", (source,)
+        ).fetchone()
         return Mark(source, *row) if row else Mark(source)
 
     @mending

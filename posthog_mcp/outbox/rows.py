@@ -172,8 +172,10 @@ class Mark:
         source: What is imported, the same at every run.
         line: Lines dealt with.
         offset: Bytes of the source dealt with.
+        rejected: How many of the lines were no events.
     """
 
     source: str
     line: int = 0
     offset: int = 0
+    rejected: int = 0
