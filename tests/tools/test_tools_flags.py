@@ -107,3 +107,63 @@ async def test_a_dry_run_shows_the_request_and_creates_nothing(agent, name):
     shown = await agent.record("create_flag", key=name, dry_run=True)
     assert shown["would_create"]["filters"]["groups"][0]["rollout_percentage"] == 100
     assert "No rows." in await agent.ask("list_flags", search=name)
+
+
+async def test_a_condition_on_another_flag_is_written_with_its_key(agent, name):
+    base = await _create(agent, f"{name}-base")
+    row = {"property": f"{name}-base", "on": "flag", "value": "true"}
+    created = await _create(agent, name, conditions=[row])
+    [group] = created["filters"]["groups"]
+    assert group["properties"][0]["key"] == str(base["id"])
+    rows = await agent.rows("evaluate_flags", distinct_id="u1", flags=[name], mode="local")
+    assert rows[0][1] == "true"
+
+
+async def test_a_flag_can_be_for_groups(agent, name):
+    await agent.record("identify_group", group_type="company", group_key=name, wait=True)
+    row = {"property": "seats", "operator": "gt", "value": "5", "on": "group"}
+    created = await _create(agent, name, group_type="company", conditions=[row])
+    assert created["filters"]["groups"][0]["properties"][0]["group_type_index"] == 0
+    refusal = await agent.refusal("create_flag", key=f"{name}-2", group_type="planet")
+    assert "There are company" in refusal
+    mixed = await agent.refusal("create_flag", key=f"{name}-2", conditions=[row])
+    assert "about persons" in mixed
+
+
+async def test_a_remote_configuration_is_its_payload(agent, name):
+    created = await _create(agent, name, remote_config=True, payloads={"true": [1, 2]})
+    assert created["is_remote_configuration"] is True
+    assert created["filters"]["payloads"] == {"true": "[1, 2]"}
+    assert f"\t{name}\t" in await agent.ask("list_flags", search=name, type="remote_config")
+
+
+async def test_posthogs_own_form_is_taken_as_it_is(agent, name):
+    groups = [
+        {"properties": [], "rollout_percentage": 10, "variant": "b"},
+        {"properties": [{"key": "plan", "type": "person", "value": ["pro"], "operator": "exact"}]},
+    ]
+    variants = [{"key": "a", "name": "", "rollout_percentage": 50}, {"key": "b", "rollout_percentage": 50}]
+    filters = {"groups": groups, "multivariate": {"variants": variants}, "early_exit": True}
+    created = await _create(agent, name, filters=filters)
+    assert created["who_gets_it"] == ["everyone: 10 % → b", "plan = pro: 100 %"]
+    assert created["filters"]["early_exit"] is True
+
+
+async def test_flags_are_listed_by_tag_and_when_stale(agent, name):
+    await _create(agent, f"{name}-tagged", tags=[name])
+    await _create(agent, f"{name}-plain")
+    assert [row[1] for row in await agent.rows("list_flags", tag=name)] == [f"{name}-tagged"]
+    assert "No rows." in await agent.ask("list_flags", search=name, state="stale")
+
+
+async def test_a_list_says_how_to_go_on(agent, name):
+    for number in range(3):
+        await _create(agent, f"{name}-{number}")
+    assert "offset=2" in await agent.ask("list_flags", search=name, limit=2)
+    assert len(await agent.rows("list_flags", search=name, limit=2, offset=2)) == 1
+
+
+async def test_a_key_of_digits_is_no_id(agent, name):
+    key = f"99{name.split('-')[-1]}{name[1:].replace('-', '')}"
+    await _create(agent, key)
+    assert (await agent.record("get_flag", flag=key))["key"] == key

@@ -1,14 +1,19 @@
-"""Our tools, here and through PostHog, and PostHog's own Python SDK give the same people the same flags."""
+"""Our tools, here and through PostHog, and PostHog's own SDKs give the same people the same flags."""
 
 import asyncio
 import json
+import os
 import random
+import shutil
+from pathlib import Path
 from typing import Any
 
+import anyio
 import httpx2
 import pytest
 from posthog import Client
 
+NODE = Path(__file__).parent.parent / "node"
 FLAGS, PEOPLE, ROUNDS = 12, 10, 3
 PLANS, CITIES = ["free", "pro", "team"], ["Paris", "Lima", "Oslo"]
 
@@ -54,7 +59,7 @@ def _person(rng: random.Random) -> dict[str, Any]:
     }
 
 
-def _sdk(url: str, people: dict[str, dict[str, Any]], keys: list[str]) -> tuple[Any, Any]:
+def _sdk(url: str, people: dict[str, dict[str, Any]], keys: list[str]) -> tuple[Any, ...]:
     """Values by person and flag, local and remote."""
     client = Client("phc_sandbox", host=url, secret_key="phs_sandbox", sync_mode=True, poll_interval=3600)
     try:
@@ -71,6 +76,22 @@ def _sdk(url: str, people: dict[str, dict[str, Any]], keys: list[str]) -> tuple[
         )
     finally:
         client.shutdown()
+
+
+async def _node(environment: dict[str, str], people: dict[str, Any], keys: list[str]) -> tuple[Any, ...]:
+    """The same by the Node SDK, where it is installed."""
+    if not (shutil.which("node") and (NODE / "node_modules/posthog-node").exists()):
+        if os.environ.get("CI"):
+            pytest.fail("CI installs Node's counterparts; run npm install --prefix tests/node")
+        return ()
+    command = ["node", str(NODE / "flags.mjs"), json.dumps({"people": people, "keys": keys})]
+    with anyio.fail_after(60):
+        done = await anyio.run_process(command, env={**os.environ, **environment}, stderr=None)
+    told = json.loads(done.stdout.decode().splitlines()[-1])
+    return tuple(
+        {person: {key: flags[key] for key in keys} for person, flags in answers.items()}
+        for answers in (told["local"], told["remote"])
+    )
 
 
 def _text(value: Any) -> str:
@@ -105,6 +126,7 @@ async def test_everybody_gets_the_same_from_all(agent, sandbox, name, seed):
             assert {row[4] for row in rows} == {mode}
             ours[mode][person] = {row[0]: row[1] for row in rows}
     theirs = await asyncio.to_thread(_sdk, sandbox.url, people, keys)
+    theirs += await _node(sandbox.environment, people, keys)
 
     assert ours["local"] == ours["remote"]
     for answers in theirs:
