@@ -6,6 +6,7 @@ import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import anyio
 import httpx2
@@ -38,6 +39,7 @@ class Said:
     answers: int = 0
     errors: list[str] = field(default_factory=list)
     progress: list[str] = field(default_factory=list)
+    statuses: list[dict[str, Any]] = field(default_factory=list)
 
 
 async def drive(sandbox: SandboxProcess, state_dir: Path, said: Said, **environment: str) -> None:
@@ -59,6 +61,9 @@ async def drive(sandbox: SandboxProcess, state_dir: Path, said: Said, **environm
             answer = await client.call_tool("list_annotations", {}, progress_callback=told)
             said.answers += 1
             said.errors += [str(answer.content)] * bool(answer.is_error)
+        status = await client.call_tool("get_status", {})
+        assert status.structured_content
+        said.statuses.append(status.structured_content["limits"])
 
 
 async def statuses(sandbox: SandboxProcess) -> dict[str, int]:
@@ -67,7 +72,9 @@ async def statuses(sandbox: SandboxProcess) -> dict[str, int]:
         return (await client.get("/_sandbox/requests/")).json()["statuses"]
 
 
-async def share(sandbox: SandboxProcess, places: list[Path], **environment: str) -> None:
+async def share(
+    sandbox: SandboxProcess, places: list[Path], shared_by: str, **environment: str
+) -> None:
     """A server for each place, at once; none is refused, each is answered, who waited was told."""
     said = Said()
     with anyio.fail_after(60):
@@ -79,13 +86,17 @@ async def share(sandbox: SandboxProcess, places: list[Path], **environment: str)
     assert set(await statuses(sandbox)) == {"200"}
     assert any(message.endswith(" s for the organization's crud limit") for message in said.progress)
     assert all(message.startswith("waiting ") for message in said.progress)
+    assert {status["shared_by"] for status in said.statuses} == {shared_by}
+    most = max(status["limits"]["crud"]["windows"][1]["used"] for status in said.statuses)
+    assert most == sum((await statuses(sandbox)).values())
 
 
 async def test_eight_servers_over_stdio_cause_no_429(sandbox: SandboxProcess, tmp_path: Path):
-    await share(sandbox, [tmp_path] * 8)
+    await share(sandbox, [tmp_path] * 8, "all processes of this machine")
 
 
 async def test_four_and_four_on_two_machines_with_one_redis_cause_no_429(
     sandbox: SandboxProcess, tmp_path: Path, redis_url: str
 ):
-    await share(sandbox, [tmp_path / "one", tmp_path / "two"] * 4, POSTHOG_MCP_REDIS_URL=redis_url)
+    places = [tmp_path / "one", tmp_path / "two"] * 4
+    await share(sandbox, places, "all machines that use this Redis", POSTHOG_MCP_REDIS_URL=redis_url)
