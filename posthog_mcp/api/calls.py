@@ -5,6 +5,7 @@ import json
 import random
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Protocol
@@ -26,6 +27,7 @@ from posthog_mcp.api.transport import RawAnswer, Transport, TransportError
 from posthog_mcp.limits import Draw, LimitExceeded
 
 ATTEMPTS = 4
+WAIT_SHARE = 25 / 45  # of the time of a whole call, the most that goes into waiting for limits
 # a host that stays away is told soon; one that is busy is given time
 CONNECTION_ATTEMPTS = 2
 BACKOFF_SECONDS = 0.25
@@ -87,13 +89,24 @@ class Request:
 
 
 @dataclass
+class Patience:
+    """Seconds that may still go into waiting for limits; calls made for one purpose may share them."""
+
+    left: float
+
+
+patience: ContextVar[Patience | None] = ContextVar("patience", default=None)
+"""What the calls made from here share; None gives each call its own."""
+
+
+@dataclass
 class _Trip:
     """What one call has used up so far."""
 
     draw: Draw
     seconds: float
     ends: float
-    waiting_left: float
+    patience: Patience
     sent: bool = False
 
 
@@ -141,7 +154,7 @@ class Caller:
             draw=_draw(asked, request.params),
             seconds=budget,
             ends=anyio.current_time() + budget,
-            waiting_left=min(self._wait_seconds, budget),
+            patience=patience.get() or Patience(min(self._wait_seconds, budget)),
         )
         circuit = self._circuits.setdefault(asked.host, Circuit())
         # whoever sends events keeps them and has a schedule of its own
@@ -203,11 +216,11 @@ class Caller:
             if attempt >= most or not _may_repeat(asked.endpoint, outcome):
                 raise outcome
             # a wait that would not end in time is the caller's to decide about
-            if pause > trip.waiting_left or anyio.current_time() + pause >= trip.ends:
+            if pause > trip.patience.left or anyio.current_time() + pause >= trip.ends:
                 raise outcome
             if self._limiter is None or not _is_spent(outcome):
                 # else the next permit waits for the end of the cool-down, in its turn
-                trip.waiting_left -= pause
+                trip.patience.left -= pause
                 await anyio.sleep(pause)
         raise AssertionError("the last attempt returns or raises")
 
@@ -240,10 +253,10 @@ class Caller:
             yield
             return
         left = trip.ends - anyio.current_time()
-        patience = max(0.0, min(trip.waiting_left, left))
+        wait = max(0.0, min(trip.patience.left, left))
         try:
-            async with self._limiter.permit(trip.draw, patience, left) as waited:
-                trip.waiting_left -= waited
+            async with self._limiter.permit(trip.draw, wait, left) as waited:
+                trip.patience.left -= waited
                 yield
         except LimitExceeded as error:
             raise no_permit(asked, error.limit, error.seconds) from error

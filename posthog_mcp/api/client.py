@@ -11,7 +11,7 @@ import anyio.to_thread
 from pydantic import SecretStr
 
 from posthog_mcp.api.answers import Answer, BatchAnswer, FlagsAnswer, Page
-from posthog_mcp.api.calls import Caller, Limiter, Request
+from posthog_mcp.api.calls import WAIT_SHARE, Caller, Limiter, Request
 from posthog_mcp.api.endpoints import Effect, Endpoint, effects_of, endpoint
 from posthog_mcp.api.failures import foreign_link, unusable
 from posthog_mcp.api.hosts import Hosts, same_origin
@@ -21,7 +21,6 @@ from posthog_mcp.api.transport import Transport
 from posthog_mcp.settings import Settings
 
 PAGE_SIZE = 100
-WAIT_SHARE = 25 / 45  # of a call's time, the most that goes into waiting for limits
 
 
 class PostHogClient:

@@ -4,8 +4,9 @@ from collections.abc import Collection
 
 from posthog_mcp.api import errors
 from posthog_mcp.api.endpoints import Effect, Endpoint
-from posthog_mcp.api.refusals import CHEAPER, Asked, in_seconds, place_of
+from posthog_mcp.api.refusals import CHEAPER, READ_LESS, Asked, in_seconds, place_of
 from posthog_mcp.api.transport import RawAnswer, TransportError
+from posthog_mcp.limits import AT_ONCE, BYTES_READ
 
 _KINDS = {"text/html": "a web page", "text/plain": "plain text", "application/json": "broken JSON"}
 _ACCESS = {Effect.EVENT: "write", Effect.CHANGE: "write", Effect.DESTROY: "full", Effect.READ: "read"}
@@ -28,9 +29,10 @@ def no_permit(asked: Asked, limit: str, wait: float | None) -> errors.RateLimite
         f"{asked} was not sent: the limit of {limit} is spent.",
         f"The next place is {away}, longer than this call may wait; all who use this PostHog share it.",
         f"Try again {f'in {in_seconds(wait)}' if wait is not None else 'a little later'}. "
-        f"{CHEAPER[asked.endpoint.limit]}.",
+        f"{READ_LESS if limit == BYTES_READ else CHEAPER[asked.endpoint.limit]}.",
     )
     error.wait, error.limit_class = wait, asked.endpoint.limit.value
+    error.spent = {BYTES_READ: "bytes", AT_ONCE: "concurrency"}.get(limit, "requests")
     return error
 
 

@@ -38,6 +38,7 @@ CHEAPER = {
     LimitClass.DEFINITIONS: "Fetch the definitions less often",
     LimitClass.NONE: "Send fewer, larger batches",
 }
+READ_LESS = "Read fewer days or fewer columns"
 
 
 @dataclass(frozen=True)
@@ -226,7 +227,7 @@ def _throttled(asked: Asked, answer: _Answer) -> errors.Answered:
     elif "concurren" in answer.problem.detail.lower():
         spent, limit = "concurrency", "the number of queries that may run at once"
     later = f"Try again in {in_seconds(wait)}" if wait is not None else "Try again a little later"
-    cheaper = "Read fewer days or fewer columns" if spent == "bytes" else CHEAPER[asked.endpoint.limit]
+    cheaper = READ_LESS if spent == "bytes" else CHEAPER[asked.endpoint.limit]
     error = errors.RateLimited(
         f"PostHog put off {asked} (429): {limit} is spent.",
         "The whole organization shares it, people using PostHog included."

@@ -4,8 +4,8 @@ For programs: `open_limiter(state_dir, limits)` gives a limiter that every proce
 shares. For the client: `Budgets`, which knows PostHog's own limits.
 """
 
-from posthog_mcp.limits.budgets import Budgets, Draw
+from posthog_mcp.limits.budgets import AT_ONCE, BYTES_READ, Budgets, Draw
 from posthog_mcp.limits.limit import Limit, LimitExceeded
 from posthog_mcp.limits.limiter import Limiter, open_limiter, waiting
 
-__all__ = ["Budgets", "Draw", "Limit", "LimitExceeded", "Limiter", "open_limiter", "waiting"]
+__all__ = ["AT_ONCE", "BYTES_READ", "Budgets", "Draw", "Limit", "LimitExceeded", "Limiter", "open_limiter", "waiting"]

@@ -45,6 +45,10 @@ class Draw:
     runs_query: bool = False
 
 
+BYTES_READ = "bytes that queries may read"
+AT_ONCE = f"{QUERIES_AT_ONCE} queries at once"
+
+
 class Budgets:
     """The budgets of every PostHog that this process talks to.
 
@@ -188,7 +192,7 @@ class Budgets:
         while await self._rings.ahead(queue, ticket) >= QUERIES_AT_ONCE:
             now = anyio.current_time()
             if now >= deadline:
-                raise LimitExceeded(f"{QUERIES_AT_ONCE} queries at once", None)
+                raise LimitExceeded(AT_ONCE, None)
             if now - told >= TELL_EVERY:
                 told = now
                 await waiting.get()(f"one of the {QUERIES_AT_ONCE} queries that may run at once to end", None)
@@ -238,7 +242,7 @@ def _queue(owner: str) -> str:
 
 
 def _bytes(draw: Draw, owner: str) -> Budget:
-    return Budget(f"{owner} project {draw.project_id} bytes read", title="bytes that queries may read")
+    return Budget(f"{owner} project {draw.project_id} bytes read", title=BYTES_READ)
 
 
 def _shown(state: State) -> dict[str, Any]:

@@ -14,6 +14,8 @@ def since_boot() -> float:
     """Seconds since the machine started; where the platform allows, time asleep counts."""
     if sys.platform == "linux":
         return time.clock_gettime(time.CLOCK_BOOTTIME)
+    if sys.platform == "darwin":
+        return time.clock_gettime(time.CLOCK_MONOTONIC_RAW)  # there, unlike time.monotonic, it runs on in sleep
     return time.monotonic()
 
 

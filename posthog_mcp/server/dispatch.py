@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 
+from posthog_mcp.api.calls import WAIT_SHARE, Patience, patience
 from posthog_mcp.api.errors import PostHogError
 from posthog_mcp.limits import waiting
 from posthog_mcp.render import render
@@ -95,7 +96,7 @@ class Dispatcher:
                     context.report = report
                 if ask is not None:
                     context.ask = _without_haste(ask, deadline)
-                result = await _run(tool, context, args)
+                result = await self._run(tool, context, args)
                 rendered = render(result, as_json=as_json or getattr(args, "format", "") == "json")
                 answer, outcome = self._kept(rendered.text, rendered.structured), "ok"
             if deadline.cancelled_caught:
@@ -110,6 +111,16 @@ class Dispatcher:
             milliseconds = (time.monotonic() - started) * 1000
             audit(shown, outcome, milliseconds=milliseconds, characters=len(answer.text))
         return answer
+
+    async def _run(self, tool: Tool, context: Context, args: Any) -> Result:
+        """Run a tool: its waits for limits have one sum, and its caller is told of them."""
+        told = waiting.set(context.waits)
+        shared = patience.set(Patience(self._settings.call_seconds * WAIT_SHARE))
+        try:
+            return await tool.run(context, args)
+        finally:
+            patience.reset(shared)
+            waiting.reset(told)
 
     def _kept(self, text: str, structured: dict[str, Any] | None) -> Answer:
         """An answer without the keys that PostHog's own objects or the events in it may carry."""
@@ -171,15 +182,6 @@ def _without_haste(
             deadline.deadline = anyio.current_time() + left
 
     return asking
-
-
-async def _run(tool: Tool, context: Context, args: Any) -> Result:
-    """Run a tool; when it waits for a limit, its caller is told."""
-    told = waiting.set(context.waits)
-    try:
-        return await tool.run(context, args)
-    finally:
-        waiting.reset(told)
 
 
 def _innermost(error: Exception) -> Exception:
