@@ -337,7 +337,11 @@ async def test_a_copy_is_a_draft_on_the_same_flag_or_another(api):
 @pytest.mark.parametrize(
     ("body", "samples", "days"),
     [
-        ({"metric_type": "funnel", "minimum_detectable_effect": 20, "baseline_value": 0.12, "exposure_rate_per_day": 400}, 5867, 15),
+        (
+            {"metric_type": "funnel", "minimum_detectable_effect": 20, "baseline_value": 0.12,
+             "exposure_rate_per_day": 400},
+            5867, 15,
+        ),
         ({"metric_type": "mean_count", "minimum_detectable_effect": 5, "baseline_value": 10}, 2560, None),
         (
             {

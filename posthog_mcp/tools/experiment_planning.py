@@ -1,0 +1,167 @@
+"""Experiments planned: variants, metrics, exposure, and how many people for how long."""
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from posthog_mcp.api.errors import NotFound
+from posthog_mcp.render import Record
+from posthog_mcp.render.flags import variants
+from posthog_mcp.tool import Access, Context, Project, ProjectInput, ToolFailure, tool
+from posthog_mcp.tool.experiment_metrics import Metric, posthog_metric
+from posthog_mcp.tool.experiments import LIST, RUNNING_TIME, exposure_config, flag_of, shares_of, whole
+from posthog_mcp.tool.flags import LIST as FLAGS
+from posthog_mcp.tool.flags import Variant, check_shares
+
+Json = dict[str, Any]
+
+
+class CreateExperiment(ProjectInput):
+    """Arguments of create_experiment."""
+
+    name: str = Field(min_length=1, max_length=400, description="Name.")
+    description: str = Field("", max_length=3_000, description="The hypothesis.")
+    flag_key: str = Field(
+        min_length=1,
+        max_length=400,
+        pattern=r"^[a-zA-Z0-9_-]+$",
+        description="A new flag's key, or an existing multivariate flag's, taken as it is.",
+    )
+    variants: list[Variant] = Field(
+        default_factory=list[Variant],
+        max_length=20,
+        description="With control. Default: control and test, half each.",
+    )
+    rollout_percentage: float = Field(100, ge=0, le=100, description="Share of people in it.")
+    metrics: list[Metric] = Field(
+        default_factory=list[Metric], max_length=20, description="What it is judged by."
+    )
+    exposure_event: str = Field(
+        "", max_length=200, description="Exposes, instead of the flag call; has $feature/<key>."
+    )
+    statistics: Literal["bayesian", "frequentist"] = Field("bayesian", description="Method.")
+    minimum_detectable_effect: float = Field(0, ge=0, le=1_000, description="In %, to plan the sample.")
+    baseline: float = Field(0, ge=0, description="The first metric today: 0.12, or a mean.")
+    exposures_per_day: float = Field(0, ge=0, description="To plan the days.")
+    allow_unknown_events: bool = Field(default=False, description="New event names are no slip.")
+    dry_run: bool = Field(default=False, description="Show the request, send nothing.")
+
+    @model_validator(mode="after")
+    def _fits(self) -> "CreateExperiment":
+        check_shares(self.variants)
+        keys = [variant.key for variant in self.variants]
+        if keys and (len(keys) < 2 or "control" not in keys):  # noqa: PLR2004 - something to compare
+            raise ValueError("`variants` must be at least two, one of them `control`")
+        if self.minimum_detectable_effect and self.metrics and not self.baseline:
+            raise ValueError("`minimum_detectable_effect` needs `baseline` to plan with")
+        return self
+
+
+@tool(
+    area="experiments",
+    access=Access.WRITE,
+    title="Create an experiment",
+    scopes=("experiment:write", "feature_flag:write"),
+)
+async def create_experiment(ctx: Context, args: CreateExperiment) -> Record:
+    """Create an experiment as a draft: flag (off), metrics, sample size. Then change_experiment_state."""
+    project = await ctx.project(args)
+    flag = await _existing_flag(ctx, project, args)
+    plan = await _plan(ctx, project, args)
+    body = _body(args, plan, new_flag=flag is None)
+    warnings = _warnings(args, flag)
+    if args.dry_run:
+        shown = {"dry_run": True, "project": str(project), "would_create": body, "warnings": warnings}
+        return Record({name: value for name, value in shown.items() if value != []})
+    made = await ctx.api.post(LIST, body, project_id=project.id)
+    await ctx.flag_definitions().outdate()
+    wanted = {variant.key: variant.rollout_percentage for variant in args.variants}
+    if flag is None and wanted and shares_of(made) != wanted:
+        got = variants(flag_of(made).get("filters") or {})
+        warnings.append(f"PostHog made the flag with other variants than asked: {got}. Use update_flag.")
+    return Record(whole(ctx, project, made) | ({"warnings": warnings} if warnings else {}))
+
+
+async def _existing_flag(ctx: Context, project: Project, args: CreateExperiment) -> Json | None:
+    query = {"key": args.flag_key, "search": args.flag_key[:200], "limit": 100}
+    page = await ctx.api.get(FLAGS, query=query, project_id=project.id)
+    flag = next((one for one in page["results"] if one["key"] == args.flag_key), None)
+    if flag is None:
+        return None
+    there = shares_of({"feature_flag": flag})
+    wanted = {variant.key: variant.rollout_percentage for variant in args.variants}
+    if len(there) < 2 or (wanted and wanted != there):  # noqa: PLR2004 - something to compare
+        raise ToolFailure(
+            f"`{args.flag_key}` cannot carry this experiment.",
+            f"The flag exists with {variants(flag.get('filters') or {}) or 'no variants'}, and an experiment "
+            "takes a flag as it is.",
+            "Give another flag_key, leave out `variants`, or change the flag with update_flag first.",
+        )
+    return flag
+
+
+def _body(args: CreateExperiment, plan: Json, *, new_flag: bool) -> Json:
+    criteria: Json = {"filterTestAccounts": True}
+    if exposure := exposure_config(args.exposure_event):
+        criteria["exposure_config"] = exposure
+    body: Json = {
+        "name": args.name,
+        "description": args.description,
+        "feature_flag_key": args.flag_key,
+        "type": "product",
+        "metrics": [posthog_metric(metric) for metric in args.metrics if not metric.secondary],
+        "metrics_secondary": [posthog_metric(metric) for metric in args.metrics if metric.secondary],
+        "exposure_criteria": criteria,
+        "stats_config": {"method": args.statistics},
+        "allow_unknown_events": args.allow_unknown_events,
+    }
+    if new_flag:
+        listed = args.variants or [
+            Variant(key="control", rollout_percentage=50, name=""),
+            Variant(key="test", rollout_percentage=50, name=""),
+        ]
+        filters: Json = {
+            "groups": [{"properties": [], "rollout_percentage": args.rollout_percentage}],
+            "multivariate": {"variants": [variant.model_dump() for variant in listed]},
+        }
+        body["feature_flag"] = {"filters": filters}
+    if args.minimum_detectable_effect:
+        body["running_time_calculation"] = {
+            "minimum_detectable_effect": args.minimum_detectable_effect,
+            "recommended_sample_size": plan.get("recommended_sample_size"),
+            "recommended_running_time": plan.get("recommended_running_time_days"),
+        }
+    return body
+
+
+_PLANNED = {"total": "mean_count", "unique_session": "mean_count"}
+
+
+async def _plan(ctx: Context, project: Project, args: CreateExperiment) -> Json:
+    """PostHog's sample size and days for the first metric; empty where none can be planned."""
+    first = next((metric for metric in args.metrics if not metric.secondary), None)
+    if not args.minimum_detectable_effect or first is None or first.type in ("ratio", "retention"):
+        return {}
+    kind = "funnel" if first.type == "funnel" else _PLANNED.get(first.events[0].math, "mean_sum_or_avg")
+    asked = {
+        "metric_type": kind,
+        "minimum_detectable_effect": args.minimum_detectable_effect,
+        "baseline_value": args.baseline,
+        "number_of_variants": len(args.variants) or 2,
+        "exposure_rate_per_day": args.exposures_per_day or None,
+    }
+    try:
+        return await ctx.api.post(RUNNING_TIME, asked, project_id=project.id)
+    except NotFound:
+        return {}  # an older PostHog plans in its own pages alone
+
+
+def _warnings(args: CreateExperiment, flag: Json | None) -> list[str]:
+    warnings: list[str] = []
+    if not args.metrics:
+        warnings.append("It has no metric: add one with update_experiment before the launch.")
+    if flag is not None and flag.get("active"):
+        warnings.append("Its flag is on already: people get variants before the launch.")
+    if flag is not None and flag.get("experiment_set"):
+        warnings.append(f"Its flag belongs to other experiments too: {flag['experiment_set']}.")
+    return warnings
