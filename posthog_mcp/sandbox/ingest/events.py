@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from uuid import UUID
 
 from posthog_mcp.sandbox.ingest import times
+from posthog_mcp.sandbox.ingest.exceptions import describe_exception
 from posthog_mcp.sandbox.ingest.merging import MERGE_EVENTS, Merge, named_id
 from posthog_mcp.sandbox.ingest.person import Person, Update, uuid_of
 from posthog_mcp.sandbox.ingest.properties import (
@@ -147,6 +148,8 @@ class Processor:
         properties = dict(raw.properties)
         at = _time(raw, properties, received)
         self._normalize(raw, properties)
+        if name == "$exception":
+            describe_exception(properties, self._project.id)
         if self._is_personful(properties, uuid, now):
             properties.pop(_PROCESS, None)
             owner = self._personful(name, distinct_id, uuid, at, properties)
