@@ -60,23 +60,33 @@ async def find_experiment(ctx: Context, project: Project, name: str) -> Json:
             return await ctx.api.get(ONE, project_id=project.id, id=name)
         except NotFound:
             pass  # a name may be a number as well
-    seen: dict[int, str] = {}
-    for archived in (None, True):
-        page = await ctx.api.get(
-            LIST, query={"limit": _PAGE, "archived": archived, "status": "all"}, project_id=project.id
-        )
-        seen |= {one["id"]: str(one["name"]) for one in page["results"]}
-    same = [number for number, known in seen.items() if known.lower() == name.strip().lower()]
+    same = [
+        one
+        for archived in (None, True)
+        for one in await _listed(ctx, project, search=name.strip()[:200], archived=archived)
+        if str(one["name"]).lower() == name.strip().lower()
+    ]
     if len(same) == 1:
-        return await ctx.api.get(ONE, project_id=project.id, id=same[0])
-    near = difflib.get_close_matches(name, seen.values(), n=3, cutoff=0.4)
+        return await ctx.api.get(ONE, project_id=project.id, id=same[0]["id"])
+    if same:
+        raise ToolFailure(
+            f"{len(same)} experiments of project {project} are named `{name}`.",
+            f"Their ids: {', '.join(str(one['id']) for one in same)}.",
+            "Give one of the ids.",
+        )
+    names = [str(one["name"]) for one in await _listed(ctx, project)]
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
     raise ToolFailure(
-        f"There is no experiment `{name}` in project {project}."
-        if not same
-        else f"{len(same)} experiments are named `{name}`: {', '.join(map(str, same))}.",
-        f"Similar: {', '.join(near)}." if near and not same else "",
-        "Give its id, from list_experiments.",
+        f"There is no experiment `{name}` in project {project}.",
+        f"Similar: {', '.join(near)}." if near else "",
+        "Give its id or whole name, from list_experiments.",
     )
+
+
+async def _listed(ctx: Context, project: Project, **query: Any) -> list[Json]:
+    page = await ctx.api.get(LIST, query={"limit": _PAGE, **query}, project_id=project.id)
+    results: list[Json] = page["results"]
+    return results
 
 
 def flag_of(experiment: Json) -> Json:
@@ -169,11 +179,10 @@ async def launch_problems(ctx: Context, project: Project, experiment: Json) -> l
 
 async def running_on(ctx: Context, project: Project, flag: Json, own: int | None) -> list[str]:
     """The names of the other experiments that run on a flag."""
-    query = {"feature_flag_id": flag.get("id"), "status": "running", "limit": _PAGE}
-    page = await ctx.api.get(LIST, query=query, project_id=project.id)
+    found = await _listed(ctx, project, feature_flag_id=flag.get("id"), status="running")
     # An older PostHog does not know the filters and lists all.
     return [
         f"{one['name']} ({one['id']})"
-        for one in page["results"]
+        for one in found
         if one["id"] != own and flag_of(one).get("id") == flag.get("id") and state_of(one) == "running"
     ]

@@ -163,7 +163,8 @@ async def change_experiment_state(ctx: Context, args: ChangeExperimentState) -> 
     """
     project = await ctx.project(args)
     experiment = await find_experiment(ctx, project, args.experiment)
-    problems = await launch_problems(ctx, project, experiment) if args.action == "launch" else []
+    begins = args.action == "launch" and state_of(experiment) == "draft"
+    problems = await launch_problems(ctx, project, experiment) if begins else []
     path = f"{ONE}{args.action}/"
     given = {"conclusion": args.conclusion, "conclusion_comment": args.comment}
     body: Json = {name: value for name, value in given.items() if value}

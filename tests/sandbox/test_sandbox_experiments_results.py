@@ -445,6 +445,20 @@ async def test_excluded_variants_do_not_count(api, people):
     assert await sums(api, running, funnel("bought")) == {"control": (0, 0), "a": (1, 0)}
 
 
+async def test_days_are_those_of_the_project(api, sandbox, running, people):
+    sandbox.project.settings["timezone"] = "Pacific/Auckland"
+    people.new("test", timedelta(0))  # at 22:00 of the first day there
+    late = people.new("test", 3 * HOUR)  # at 1:00 of the second
+    people.do(late, "started", 3 * HOUR)
+    people.do(late, "returned", 25 * HOUR)  # at 23:00 of the second
+    await people.send()
+    (_, series) = (await exposures(api, running))["timeseries"]
+    assert series["days"][:2] == ["2026-03-01", "2026-03-02"]
+    assert series["exposure_counts"][:2] == [1, 2]
+    assert (await sums(api, running, retention(1, 7, "day")))["test"] == (1, 0)
+    assert (await sums(api, running, retention(0, 0, "day")))["test"] == (1, 1)
+
+
 # -- whole answers
 
 
