@@ -248,6 +248,15 @@ async def test_a_longer_limit_keeps_what_a_shorter_one_counted(rings: Any, budge
     assert await waits(rings, longer, 2) == [0, pytest.approx(11, abs=NEAR)]
 
 
+async def test_nobody_goes_ahead_of_who_came_before_though_more_is_allowed_by_now(
+    rings: Any, budget_of: BudgetOf
+):
+    budget = budget_of(SHORT)
+    await waits(rings, budget, 4)
+    longer = Budget(budget.name, (Limit("short", 9, 10.0),), "tests")
+    assert await waits(rings, longer, 1) == [pytest.approx(11, abs=NEAR)]
+
+
 def at_boot(path: Path, clock: float, boot: str) -> SqliteRings:
     return SqliteRings(Database(path, clock=lambda: clock, boot=boot), guard=1.0)
 
