@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 import anyio.to_thread
@@ -27,6 +27,9 @@ from posthog_mcp.flags.compiler import compile_flags
 from posthog_mcp.flags.flagset import FlagSet
 from posthog_mcp.flags.snapshot import Kept, Problem, SnapshotFile
 from posthog_mcp.limits.lock import SharedLock
+
+if TYPE_CHECKING:
+    from posthog_mcp.flags.exchange import Exchange
 
 _log = logging.getLogger(__name__)
 
@@ -89,6 +92,7 @@ class DefinitionsSource:
         api: A client with the project token, and a project secret key or a personal key.
         state_dir: Directory that the server processes of a machine share; None keeps to this process.
         poll_seconds: Age at which they are asked for again.
+        redis_url: Redis that several machines share.
         clock: Seconds since 1970.
     """
 
@@ -98,14 +102,17 @@ class DefinitionsSource:
         state_dir: Path | None,
         *,
         poll_seconds: float = 300.0,
+        redis_url: str = "",
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._api = api
         self._state_dir = state_dir
         self._poll = poll_seconds
+        self._redis_url = redis_url
         self._clock = clock
         self._file: SnapshotFile | None = None
         self._lock: SharedLock | None = None
+        self._exchange: Exchange | None = None
         self._kept = Kept()
         self._compiled: tuple[dict[str, Any], FlagSet] | None = None
 
@@ -123,7 +130,7 @@ class DefinitionsSource:
             async with _held(lock, patience) as mine:
                 await self._reload()
                 if mine and not self._usable():
-                    await self._ask()
+                    await self._renew(patience)
         return await self._published()
 
     async def outdate(self) -> None:
@@ -139,12 +146,17 @@ class DefinitionsSource:
             await self._reload()
             if self._kept.body is not None:
                 await self._keep(replace(self._kept, outdated=True, ask_again_at=0.0))
+                if self._exchange is not None:
+                    await self._exchange.put(self._kept)
 
-    def close(self) -> None:
-        """Close the lock's file."""
+    async def close(self) -> None:
+        """Close the lock's file, and the connection to Redis."""
         if self._lock is not None:
             self._lock.close()
             self._lock = None
+        if self._exchange is not None:
+            await self._exchange.close()
+            self._exchange = None
 
     def _open(self) -> SharedLock:
         """Choose the key, and with it the files: what one key may read is not another's to have."""
@@ -162,6 +174,10 @@ class DefinitionsSource:
                 self._file = SnapshotFile(self._state_dir / f"flags-{name}.json")
             except OSError as error:
                 _log.warning("Flag definitions are not shared with other processes: %s", error)
+        if self._redis_url:
+            from posthog_mcp.flags.exchange import Exchange  # noqa: PLC0415 - an extra that few have
+
+            self._exchange = Exchange(self._redis_url, name)
         return self._lock
 
     def _usable(self) -> bool:
@@ -199,6 +215,19 @@ class DefinitionsSource:
                 await anyio.to_thread.run_sync(self._file.save, kept)
             except OSError as error:
                 _log.warning("Flag definitions could not be written: %s", error)
+
+    async def _renew(self, patience: float | None) -> None:
+        """Take what another machine has, else ask PostHog for all of them."""
+        if self._exchange is None:
+            await self._ask()
+            return
+        async with self._exchange.turn(patience) as mine:
+            found = await self._exchange.get()
+            if found is not None and found.confirmed_at > self._kept.confirmed_at:
+                await self._keep(found)
+            if mine and not self._usable():
+                await self._ask()
+                await self._exchange.put(self._kept)
 
     async def _ask(self) -> None:
         kept, now = self._kept, self._clock()

@@ -48,6 +48,26 @@ class Kept:
     failures: int = 0
     ask_again_at: float = 0.0
 
+    def dumps(self) -> str:
+        """Everything as JSON text."""
+        # asdict would copy every definition
+        parts = {**asdict(replace(self, body=None)), "body": self.body}
+        return json.dumps(parts, ensure_ascii=False, separators=(",", ":"))
+
+    @classmethod
+    def loads(cls, text: str | bytes) -> Kept:
+        """The same from the text.
+
+        Raises:
+            ValueError: It is not what `dumps` writes.
+        """
+        try:
+            parts: Any = json.loads(text)
+            problem = parts.pop("problem")
+            return cls(**parts, problem=Problem(**problem) if problem else None)
+        except (TypeError, KeyError, AttributeError) as error:
+            raise ValueError(f"no kept definitions: {error}") from None
+
     def fresh(self, now: float, poll_seconds: float) -> bool:
         """Whether it can be used without asking: a time that lies ahead comes from a clock set back."""
         return self.body is not None and not self.outdated and 0 <= now - self.confirmed_at < poll_seconds
@@ -79,10 +99,8 @@ class SnapshotFile:
         """What is in it; nothing where there is no file, or one that is damaged."""
         self._seen = self._signature()
         try:
-            stored: Any = json.loads(self.path.read_bytes())
-            problem = stored.pop("problem")
-            return Kept(**stored, problem=Problem(**problem) if problem else None)
-        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+            return Kept.loads(self.path.read_bytes())
+        except (OSError, ValueError):
             # It can be had again from PostHog, so whatever is wrong with it ends with the next answer.
             return Kept()
 
@@ -97,7 +115,7 @@ class SnapshotFile:
         descriptor, name = tempfile.mkstemp(dir=self.path.parent, prefix=f".{self.path.name}.")
         try:
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                json.dump(_plain(kept), file, ensure_ascii=False, separators=(",", ":"))
+                file.write(kept.dumps())
             Path(name).replace(self.path)
         except BaseException:
             Path(name).unlink(missing_ok=True)
@@ -110,8 +128,3 @@ class SnapshotFile:
         except OSError:
             return None
         return found.st_ino, found.st_mtime_ns, found.st_size
-
-
-def _plain(kept: Kept) -> dict[str, Any]:
-    # asdict would copy every definition
-    return {**asdict(replace(kept, body=None)), "body": kept.body}

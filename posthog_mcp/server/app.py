@@ -91,7 +91,7 @@ class App:
             if self._services.outbox is not None:
                 await self._services.outbox.close(sending_seconds)
             if self._services.flags is not None:
-                self._services.flags.close()
+                await self._services.flags.close()
             await self._services.api.close()
         if self._budgets is not None:
             await self._budgets.close()

@@ -229,7 +229,10 @@ class Context:
         services, settings = self.services, self.settings
         if services.flags is None:
             services.flags = DefinitionsSource(
-                self.api, settings.data_dir, poll_seconds=settings.flag_poll_seconds
+                self.api,
+                settings.data_dir,
+                poll_seconds=settings.flag_poll_seconds,
+                redis_url=settings.redis_url.get_secret_value() if settings.redis_url else "",
             )
         return services.flags
 

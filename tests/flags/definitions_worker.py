@@ -31,7 +31,7 @@ async def main() -> None:
             if evaluated == 1:
                 print(value, flush=True)
             await asyncio.sleep(PAUSE)
-        source.close()
+        await source.close()
     print(evaluated, flush=True)
 
 

@@ -1,8 +1,12 @@
 """Definitions are asked for as seldom as they may be, shared, and never older than they say."""
 
 import json
+import os
+import shutil
 import stat
+import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -65,16 +69,39 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def make(tmp_path, clock):
+async def make(tmp_path, clock):
     made: list[DefinitionsSource] = []
 
-    def source(posthog: PostHog, state_dir: Path | None = tmp_path, **keys: str) -> DefinitionsSource:
-        made.append(DefinitionsSource(posthog.client(**keys), state_dir, poll_seconds=POLL, clock=clock))
+    def source(
+        posthog: PostHog, state_dir: Path | None = tmp_path, redis_url: str = "", **keys: str
+    ) -> DefinitionsSource:
+        client = posthog.client(**keys)
+        made.append(DefinitionsSource(client, state_dir, poll_seconds=POLL, redis_url=redis_url, clock=clock))
         return made[-1]
 
     yield source
     for each in made:
-        each.close()
+        await each.close()
+
+
+@pytest.fixture
+def redis_url(tmp_path):
+    """A Redis on this machine, on a socket of its own."""
+    program = shutil.which("redis-server") or shutil.which("valkey-server")
+    if program is None:
+        why = "there is no redis-server on this machine (apt-get install redis-server)"
+        assert os.environ.get("CI") != "true", why
+        pytest.skip(why)
+    path = tmp_path / "redis.sock"
+    options = ["--port", "0", "--unixsocket", path, "--save", "", "--dir", tmp_path]
+    process = subprocess.Popen([program, *options], stdout=subprocess.DEVNULL)
+    until = time.monotonic() + 10
+    while not path.exists():
+        assert time.monotonic() < until, "redis-server did not answer within 10 s"
+        time.sleep(0.02)
+    yield f"unix://{path}"
+    process.terminate()
+    process.wait(10)
 
 
 async def test_nothing_is_asked_until_an_evaluation_needs_it_and_then_once(make, clock):
@@ -299,3 +326,43 @@ async def test_a_clock_set_back_does_not_keep_definitions_for_ever(make, clock):
     clock.now -= 10 * POLL
     await source.current()
     assert len(posthog.seen) == 2
+
+
+async def test_machines_share_one_answer_through_redis(make, clock, tmp_path, redis_url):
+    posthog = PostHog(answer(flag("a")), answer(flag("a", share=0), etag='W/"2"'))
+    machines = [make(posthog, tmp_path / str(number), redis_url) for number in range(4)]
+    async with anyio.create_task_group() as tasks:
+        for machine in machines:
+            tasks.start_soon(machine.current)
+    assert len(posthog.seen) == 1
+    clock.now += POLL
+    for machine in machines:
+        assert (await machine.current()).flags.evaluate("a", "u1").value is False
+    assert len(posthog.seen) == 2
+
+
+async def test_a_change_on_one_machine_reaches_the_others_with_their_next_poll(
+    make, clock, tmp_path, redis_url
+):
+    posthog = PostHog(answer(flag("a")), answer(flag("a", share=0), etag='W/"2"'))
+    here, there = (make(posthog, tmp_path / name, redis_url) for name in ("here", "there"))
+    for machine in (here, there):
+        await machine.current()
+    clock.now += 1
+    await here.outdate()
+    assert (await here.current()).flags.evaluate("a", "u1").value is False
+    assert (await there.current()).flags.evaluate("a", "u1").value is True
+    clock.now += POLL - 1
+    assert (await there.current()).flags.evaluate("a", "u1").value is False
+    assert len(posthog.seen) == 2
+
+
+async def test_without_the_redis_that_was_named_each_machine_asks_for_itself(make, tmp_path, caplog):
+    posthog = PostHog(answer(flag("a")))
+    for name in ("here", "there"):
+        machine = make(posthog, tmp_path / name, f"unix://{tmp_path}/nobody.sock")
+        assert "a" in (await machine.current()).flags
+        await machine.outdate()
+        assert "a" in (await machine.current()).flags
+    assert len(posthog.seen) == 4
+    assert "Redis" in caplog.text
