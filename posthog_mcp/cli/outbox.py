@@ -38,7 +38,7 @@ def add_parser(subparsers: Subparsers) -> None:
     actions.add_parser("retry", help="put failed events back in line and send them", allow_abbrev=False)
     drop = actions.add_parser("drop", help="delete failed events", allow_abbrev=False)
     drop.add_argument(
-        "--stopped", action="store_true", help="also what waits for projects that refuse everything"
+        "--refused", action="store_true", help="also what waits for projects that refuse everything"
     )
     drop.add_argument("--yes", action="store_true", help="do not ask")
     parser.set_defaults(run=run)
@@ -91,24 +91,24 @@ async def _retry(args: argparse.Namespace, box: Outbox) -> int:
 
 async def _drop(args: argparse.Namespace, box: Outbox) -> int:
     status = box.status()
-    stopped = sum(item.events for item in status.waiting if item.stopped) if args.stopped else 0
-    if not status.dead + stopped:
+    refused = sum(item.events for item in status.waiting if item.refused) if args.refused else 0
+    if not status.dead + refused:
         print("There is nothing to drop.")
         return 0
-    if not args.yes and not _agrees(status.dead, stopped):
+    if not args.yes and not _agrees(status.dead, refused):
         print("Nothing was dropped. Say yes, or use --yes.", file=sys.stderr)
         return 1
-    print(f"{box.drop(stopped=args.stopped):,} events dropped.")
+    print(f"{box.drop(refused=args.refused):,} events dropped.")
     return 0
 
 
 _ACTIONS = {"status": _status, "flush": _flush, "retry": _retry, "drop": _drop}
 
 
-def _agrees(dead: int, stopped: int) -> bool:
+def _agrees(dead: int, refused: int) -> bool:
     if not sys.stdin.isatty():
         return False
-    waiting = f" and {stopped:,} that wait" if stopped else ""
+    waiting = f" and {refused:,} that wait" if refused else ""
     return input(f"Delete {dead:,} failed events{waiting} for good? [yes/no] ").strip().lower() in (
         "y",
         "yes",
@@ -155,6 +155,7 @@ def _as_json(box: Outbox) -> dict[str, Any]:
                 "oldest": _time(item.oldest),
                 "held": item.held,
                 "problem": item.stopped or None,
+                "refused": bool(item.refused),
             }
             for item in status.waiting
         ],

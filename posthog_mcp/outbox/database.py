@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import sqlite3
+import sys
 import time
 from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager
@@ -23,7 +24,7 @@ _log = logging.getLogger(__name__)
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS targets (
     id INTEGER PRIMARY KEY, host TEXT NOT NULL, token TEXT NOT NULL,
-    owner TEXT, expires REAL, stopped TEXT NOT NULL DEFAULT ''
+    owner TEXT, expires REAL, stopped TEXT NOT NULL DEFAULT '', refused INTEGER NOT NULL DEFAULT 0
 );
 CREATE TABLE IF NOT EXISTS events (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, target INTEGER NOT NULL, uuid BLOB NOT NULL,
@@ -118,11 +119,14 @@ class Database:
         path = self.path
         if path is None:
             raise unusable(path, error)
-        self.db.close()
+        if sys.platform == "win32":
+            self.db.close()  # an open file cannot be renamed there
         try:
             with self._alone.held(blocking=True):
                 if path.exists() and path.stat().st_ino == self._inode:
                     aside = _renamed(path)
+                    # Closed only now: of a file that has moved, SQLite leaves the log as it is.
+                    self.db.close()
                     self.db = self._opened()
                     saved = self._save_from(aside)
                     _log.error(
@@ -132,13 +136,15 @@ class Database:
                         saved,
                     )
                 else:
+                    self.db.close()
                     self.db = self._opened()
         except (OSError, sqlite3.Error) as failure:
             raise unusable(path, failure) from None
 
     def shrink(self) -> None:
         """Give pages of events that have left back to the disk, some at a time."""
-        self.db.execute("PRAGMA incremental_vacuum(4096)").fetchall()
+        # As a script: `execute` takes one step, and each step frees one page.
+        self.db.executescript("PRAGMA incremental_vacuum(4096)")
 
     def close(self) -> None:
         """Close the file."""

@@ -60,11 +60,17 @@ class Leases(Part):
         return True
 
     @mending
-    def stop(self, target: Target, reason: str) -> None:
-        """Note why nothing is sent for the target; an empty reason takes it back."""
+    def stop(self, target: Target, reason: str, *, refused: bool = False) -> None:
+        """Note why nothing is sent for the target; an empty reason takes it back.
+
+        Args:
+            target: Which.
+            reason: In words.
+            refused: Whether only a person can mend it.
+        """
         with self.file.transaction() as db:
             db.execute(
-                "UPDATE targets SET stopped = ? WHERE id = ? AND stopped != ?", (reason, target.id, reason)
+                "UPDATE targets SET stopped = ?, refused = ? WHERE id = ?", (reason, refused, target.id)
             )
 
     @mending

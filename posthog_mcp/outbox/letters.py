@@ -34,7 +34,7 @@ class Letters(Part):
     def status(self) -> Status:
         """All that is kept."""
         rows = self.file.db.execute(
-            "SELECT host, token, count(*), min(at), stopped,"
+            "SELECT host, token, count(*), min(at), stopped, refused,"
             " (SELECT count(*) FROM held WHERE held.target = targets.id)"
             " FROM events JOIN targets ON targets.id = target GROUP BY target ORDER BY host, token"
         )
@@ -61,7 +61,7 @@ class Letters(Part):
             back = db.execute(f"{_BACK} ORDER BY seq").rowcount
             db.execute("DELETE FROM dead")
             db.execute("DELETE FROM held")
-            db.execute("UPDATE targets SET stopped = ''")
+            db.execute("UPDATE targets SET stopped = '', refused = 0")
             db.execute("UPDATE total SET events = events - ? + ?", (before, back))
         return before
 
@@ -77,18 +77,19 @@ class Letters(Part):
             db.execute("UPDATE total SET events = events - ? + ?", (gone, back))
 
     @mending
-    def drop(self, *, stopped: bool) -> int:
+    def drop(self, *, refused: bool) -> int:
         """Delete the dead letters; gives how many.
 
         Args:
-            stopped: Also what waits for targets that refuse it.
+            refused: Also what waits for targets that refuse everything.
         """
         with self.file.transaction() as db:
             gone = db.execute("DELETE FROM dead").rowcount
-            if stopped:
+            if refused:
                 gone += db.execute(
-                    "DELETE FROM events WHERE target IN (SELECT id FROM targets WHERE stopped != '')"
+                    "DELETE FROM events WHERE target IN (SELECT id FROM targets WHERE refused)"
                 ).rowcount
+                db.execute("DELETE FROM imports")  # they would go on after what is gone now
             db.execute("UPDATE total SET events = events - ?", (gone,))
         return gone
 

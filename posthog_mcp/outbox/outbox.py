@@ -252,13 +252,13 @@ class Outbox:
             self._sender(target).wake(hurry=True)
         return count
 
-    def drop(self, *, stopped: bool = False) -> int:
+    def drop(self, *, refused: bool = False) -> int:
         """Delete the dead letters; gives how many.
 
         Args:
-            stopped: Also what waits for projects that refuse it, such as one that no longer exists.
+            refused: Also what waits for projects that refuse everything, such as one with another token now.
         """
-        return self._parts().letters.drop(stopped=stopped)
+        return self._parts().letters.drop(refused=refused)
 
     # --- closing ------------------------------------------------------------------------------------------
 

@@ -131,6 +131,7 @@ class Waiting:
         events: How many wait.
         oldest: When the oldest was taken in, in seconds since 1970.
         stopped: Why nothing is sent for the time being; empty while all is well.
+        refused: Whether only a person can mend that.
         held: How many people's events are held back, because PostHog fails on one of each.
     """
 
@@ -139,6 +140,7 @@ class Waiting:
     events: int
     oldest: float
     stopped: str = ""
+    refused: bool = False
     held: int = 0
 
 

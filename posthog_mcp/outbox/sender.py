@@ -33,7 +33,7 @@ _GATHER_SECONDS = 1.0  # how long a batch that is not full waits for more
 _LOOK_SECONDS = 1.0  # how often to look whether another process that sends is still there
 _SEND_SECONDS = 30.0
 # A host that cannot be reached is asked often: that costs nothing, and it may be back any moment.
-_LONGEST_PAUSE, _LONGEST_PAUSE_UNREACHABLE, _LONGEST_NAMED = 30.0, 4.0, 60.0
+_FIRST_PAUSE, _LONGEST_PAUSE, _LONGEST_PAUSE_UNREACHABLE, _LONGEST_NAMED = 1.0, 30.0, 4.0, 60.0
 _STOPPED_SECONDS = 60.0  # after a refusal that only a person can mend
 _REQUEST_TIMEOUT = 408
 _SMALLER = (
@@ -82,6 +82,7 @@ class Sender:
         self.refusal = ""
         self._refused_until = 0.0
         self._most, self._most_bytes = FULL, FULL_BYTES
+        self._hurried = 0.0  # what was taken in before does not wait for more
         self._fresh = 0
         self._pause = 0.0
         self._noted = True  # whether the file may hold a reason why nothing is sent
@@ -96,6 +97,8 @@ class Sender:
             hurry: Send at once, without gathering or pausing first; only what PostHog asked for is waited.
         """
         self._fresh += added
+        if hurry:
+            self._hurried = time.time()
         if hurry or self._fresh >= FULL:
             self._hurry.set()
         running = self._task is not None and not self._task.done()
@@ -150,7 +153,7 @@ class Sender:
     async def _drain(self) -> None:
         while True:
             self._renew()
-            turn = self._next(hurry=self._hurry.is_set() or self._closing.is_set())
+            turn = self._next()
             self._hurry.clear()
             self._fresh = 0
             if turn.rows:
@@ -164,7 +167,7 @@ class Sender:
             else:
                 await self._until_hurry(turn.wait)
 
-    def _next(self, *, hurry: bool) -> "_Turn":
+    def _next(self) -> "_Turn":
         """What to send now.
 
         Events of now come before events of the past: an import must not keep them waiting. While a few of
@@ -177,11 +180,20 @@ class Sender:
         wait = _GATHER_SECONDS if wait is None else min(wait, _GATHER_SECONDS)
         for historical in (False, True):
             batch = self._queue.next_batch(self._target, self._most, self._most_bytes, historical=historical)
-            gathering = _seconds_until_ripe(batch)
-            if batch.rows and (hurry or gathering <= 0):
+            gathering = self._seconds_until_ripe(batch)
+            if batch.rows and gathering <= 0:
                 return _Turn(batch.rows)
             wait = min(wait, gathering)
         return _Turn([], wait=max(wait, 0.01))
+
+    def _seconds_until_ripe(self, batch: Batch) -> float:
+        """How long a batch should wait for more, so that a burst of single events is one request."""
+        if not batch.rows:
+            return _GATHER_SECONDS
+        if batch.full or self._closing.is_set() or batch.rows[0].at <= self._hurried:
+            return 0.0
+        age = time.time() - batch.rows[0].at
+        return _GATHER_SECONDS - age if age >= 0 else 0.0  # the clock was set back: its age is not known
 
     async def _attempt(self, rows: Sequence[Row], *, held: bool) -> bool:
         """Send these; False when there is nothing more to be done for now."""
@@ -197,16 +209,16 @@ class Sender:
         self._most = min(FULL, self._most * _SMALLER)
         self._note("")
 
-    def _note(self, reason: str) -> None:
+    def _note(self, reason: str, *, refused: bool = False) -> None:
         """Let every process see why nothing is sent."""
         if reason or self._noted:
-            self._leases.stop(self._target, reason)
+            self._leases.stop(self._target, reason, refused=refused)
         self._noted = bool(reason)
 
     async def _failed(self, error: PostHogError, rows: Sequence[Row], *, held: bool) -> bool:
         if not _passes(error):
             self._refuse(str(error))
-            self._note(str(error))
+            self._note(str(error), refused=True)
             return False
         if _may_be_the_events(error):
             if len(rows) == 1 and await self._others_pass(rows[0]):
@@ -254,7 +266,7 @@ class Sender:
     async def _back_off(self, error: PostHogError) -> None:
         reached = not isinstance(error, NoAnswer) or error.sent
         longest = _LONGEST_PAUSE if reached else _LONGEST_PAUSE_UNREACHABLE
-        self._pause = min(max(self._pause * 2, 1.0), longest)
+        self._pause = min(max(self._pause * 2, _FIRST_PAUSE), longest)
         # Jitter: many processes that lost the same host do not return in step.
         seconds = self._pause * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
         named = min(getattr(error, "wait", None) or 0.0, _LONGEST_NAMED)
@@ -284,7 +296,7 @@ class Sender:
             answer = await self._client.send_batch(
                 [row.body for row in rows],
                 token=self._target.token,
-                historical=rows[0].historical,
+                historical=bool(rows[0].historical),  # SQLite knows only 0 and 1
                 seconds=_SEND_SECONDS,
             )
         except (Invalid, TooLarge) as error:
@@ -321,16 +333,6 @@ async def _set_within(event: asyncio.Event, seconds: float) -> bool:
             return await event.wait()
     except TimeoutError:
         return False
-
-
-def _seconds_until_ripe(batch: Batch) -> float:
-    """How long a batch should wait for more, so that a burst of single events is one request."""
-    if batch.full:
-        return 0.0
-    if not batch.rows:
-        return _GATHER_SECONDS
-    age = time.time() - batch.rows[0].at
-    return _GATHER_SECONDS - age if age >= 0 else 0.0  # the clock was set back: its age is not known
 
 
 def _passes(error: PostHogError) -> bool:
