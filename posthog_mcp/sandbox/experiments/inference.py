@@ -63,11 +63,9 @@ def compare(test: Sums, control: Sums, kind: MetricType, config: StatsConfig) ->
         `chance_to_win, credible_interval, significant`, or `p_value, confidence_interval, significant`; all
         None where the sums allow no answer.
     """
-    names = _FIELDS[config.method]
-    found = _bayesian(test, control, kind, config) if config.method == "bayesian" else None
-    if config.method == "frequentist":
-        found = _frequentist(test, control, kind, config)
-    return dict(zip(names, found or (None, None, None), strict=True))
+    method = _bayesian if config.method == "bayesian" else _frequentist
+    found = method(test, control, kind, config) or (None, None, None)
+    return dict(zip(_FIELDS[config.method], found, strict=True))
 
 
 def nothing(config: StatsConfig) -> dict[str, Any]:

@@ -14,7 +14,7 @@ Conclusion = Literal["won", "lost", "inconclusive", "stopped_early", "invalid"]
 Comment = Annotated[str, Field(max_length=4_000)]
 Json = dict[str, Any]
 # Said about the request, and not kept.
-_NOT_KEPT = {"allow_unknown_events", "update_feature_flag_params", "feature_flag_key", "feature_flag"}
+NOT_KEPT = {"allow_unknown_events", "update_feature_flag_params", "feature_flag_key", "feature_flag"}
 
 
 class Variant(BaseModel):
@@ -82,7 +82,7 @@ class ExperimentFields(BaseModel):
 
     def given(self) -> Json:
         """The fields the client sent, as they are stored."""
-        values = self.model_dump(exclude_unset=True, exclude=_NOT_KEPT)
+        values = self.model_dump(exclude_unset=True, exclude=NOT_KEPT)
         for name in ("start_date", "end_date"):
             if values.get(name):
                 values[name] = iso(values[name])

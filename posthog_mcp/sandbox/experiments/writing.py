@@ -9,7 +9,7 @@ from posthog_mcp.flags.values import as_dict
 from posthog_mcp.sandbox.api.activity_log import record
 from posthog_mcp.sandbox.experiments.checks import check, check_variants
 from posthog_mcp.sandbox.experiments.documents import HOLDOUT, KIND, Experiment, flag_of
-from posthog_mcp.sandbox.experiments.schema import ExperimentFields, Parameters
+from posthog_mcp.sandbox.experiments.schema import NOT_KEPT, ExperimentFields, Parameters
 from posthog_mcp.sandbox.experiments.settings import CONTROL
 from posthog_mcp.sandbox.flags import writing as flags
 from posthog_mcp.sandbox.flags.documents import by_key
@@ -114,9 +114,7 @@ def hold_out(sandbox: Sandbox, experiment: Experiment) -> None:
 
 
 def _defaults() -> Json:
-    values = ExperimentFields().model_dump()
-    for name in ("feature_flag_key", "feature_flag", "allow_unknown_events", "update_feature_flag_params"):
-        del values[name]
+    values = ExperimentFields().model_dump(exclude=NOT_KEPT)
     values |= {name: [] for name in _LISTS}
     return values | {name: {} for name in ("parameters", "filters", "stats_config", "exposure_criteria")}
 
