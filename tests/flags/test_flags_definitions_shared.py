@@ -94,8 +94,9 @@ async def test_eight_processes_make_one_request_per_poll_together_and_none_while
 
     times = await fetched(sandbox)
     assert all(count > 1 for count in evaluated)
-    assert 2 <= len(times) <= 1 + (times[-1] - times[0]) / POLL + 0.5
-    assert all(later - earlier >= POLL - 0.1 for earlier, later in pairwise(times))
+    assert 2 <= len(times) <= 1 + round((times[-1] - times[0]) / POLL)
+    # Two of one poll would be moments apart; how long each was on its way is the machine's load.
+    assert all(later - earlier > POLL / 2 for earlier, later in pairwise(times))
 
 
 @pytest.mark.usefixtures("forgotten")
