@@ -5,7 +5,7 @@ from typing import Any
 
 from posthog_mcp.tool.tracebacks import Raised
 
-_V8 = re.compile(r"^\s*at (?:async )?(?P<what>.+?)(?: \{)?$")
+_V8 = re.compile(r"^\s*at (?:async )?(?P<what>.+?)(?: \{|,)?$")
 _CALL = re.compile(r"^(?P<function>.+?) \((?P<place>.+)\)$")
 _GECKO = re.compile(r"^\s*(?P<function>[^@\s]*)@(?P<place>\S+:\d+)$")  # Firefox and Safari
 _PLACE = re.compile(r"^(?P<file>.+?):(?P<line>\d+)(?::(?P<column>\d+))?$")

@@ -80,7 +80,8 @@ class _Reader:
             source: How it belongs to the one that is printed after it.
         """
         words = "\n".join(self._words).strip()
-        frames, self._frames, self._words, self._inside = self._frames, [], [], False
+        frames, self._frames, self._words = self._frames, [], []
+        self._inside = self._code_follows = False
         if not words and not frames:
             return []
         first, _, rest = words.partition("\n")
