@@ -45,11 +45,13 @@ class Reservation(NamedTuple):
         wait: Seconds from the reservation to the slot; 0 when it is due at once.
         number: Its running number on this machine; -1 where there is none to give back.
         shared: Its running number where several machines share the budget; -1 where they do not.
+        made: When it was made, or a little earlier, by `time.monotonic`.
     """
 
     wait: float
     number: int = -1
     shared: int = -1
+    made: float = 0.0
 
 
 class Ticket(NamedTuple):

@@ -1,5 +1,6 @@
 """Waiting for a permit: the part that sleeps."""
 
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import ContextVar
 from pathlib import Path
@@ -11,6 +12,7 @@ from posthog_mcp.limits.rings import Rings
 
 FILE = "limits.db"
 TELL_EVERY = 5.0  # seconds: clients take a call that says nothing for longer for lost
+_LEAST_LATE = 0.05  # seconds: nobody wakes in no time, whatever the guard
 _EARLY = 0.25  # seconds: a timer that fired early is not a longer wait
 
 Waiting = Callable[[str, float | None], Awaitable[None]]
@@ -36,7 +38,7 @@ class Limiter:
     def __init__(self, rings: Rings, budget: Budget, guard: float = 1.0) -> None:
         self._rings = rings
         self._budget = budget
-        self._guard = guard
+        self._late = max(guard, _LEAST_LATE)
 
     async def acquire(
         self,
@@ -66,8 +68,7 @@ class Limiter:
 
     async def _attempt(self, deadline: float, *, background: bool, what: str) -> bool:
         """Take a slot and wait for it; false when it was missed."""
-        asked = anyio.current_time()
-        patience = max(0.0, deadline - asked)
+        patience = max(0.0, deadline - anyio.current_time())
         try:
             reservation = await self._rings.reserve(
                 self._budget, 0.0 if background else patience, background=background
@@ -78,12 +79,12 @@ class Limiter:
             # A slot in the future would make people wait behind it, so none is taken before its time.
             await _sleep(what, spent.seconds)
             return False
-        wait = reservation.wait
+        wait, known = reservation.wait, reservation.made
         try:
             while wait > 0:
                 await _sleep(what, wait)
                 # Read again just before sending: another process may have been refused meanwhile.
-                asked = anyio.current_time()
+                known = time.monotonic()
                 wait = await self._rings.due(self._budget, reservation)
                 self._check(wait, deadline)
         except BaseException:
@@ -91,8 +92,8 @@ class Limiter:
                 await self._rings.give_back(self._budget, reservation)
             raise
         # Later than the guard pays for, others may have been promised the place in the window.
-        late = anyio.current_time() - asked - wait
-        return late <= self._guard or not self._budget.limits
+        late = time.monotonic() - known - wait
+        return late <= self._late or not self._budget.limits
 
     def _check(self, wait: float, deadline: float) -> None:
         if wait > max(0.0, deadline - anyio.current_time()) + _EARLY:
@@ -116,7 +117,8 @@ class Limiter:
 
 
 async def _sleep(what: str, seconds: float) -> None:
-    await waiting.get()(what, seconds)
+    if seconds >= _EARLY:
+        await waiting.get()(what, seconds)
     await anyio.sleep(min(seconds, TELL_EVERY))
 
 

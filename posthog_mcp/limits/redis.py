@@ -4,6 +4,7 @@ Imported only where a Redis is configured: the library is the extra `redis`.
 """
 
 import json
+import time
 from pathlib import Path
 from typing import Any, cast
 
@@ -58,12 +59,13 @@ class RedisRings:
 
     async def reserve(self, budget: Budget, patience: float, *, background: bool = False) -> Reservation:
         """Take the first slot that every limit allows."""
+        made = time.monotonic()
         number, wait, spent = await self._run(
             "reserve", budget, patience=0.0 if background else patience, background=background
         )
         if number == _NO_SLOT:
             raise LimitExceeded(spent, float(wait))
-        return Reservation(float(wait), shared=number)
+        return Reservation(float(wait), shared=number, made=made)
 
     async def due(self, budget: Budget, reservation: Reservation) -> float:
         """Seconds until the slot is due; to be asked before every send."""

@@ -50,13 +50,13 @@ class SharedRings:
             return await self._local.reserve(budget, patience, background=background)
         if not self._forgot(budget):
             own = await self._local.record(budget, shared.wait)
-            return Reservation(shared.wait, own.number, shared.shared)
+            return Reservation(shared.wait, own.number, shared.shared, shared.made)
         try:
             own = await self._local.reserve(budget, max(patience, shared.wait), after=shared.wait)
         except LimitExceeded:
             await self._give_back_shared(budget, shared)
             raise
-        return Reservation(own.wait, own.number, shared.shared)
+        return Reservation(own.wait, own.number, shared.shared, shared.made)
 
     async def due(self, budget: Budget, reservation: Reservation) -> float:
         """Seconds until the slot is due; to be asked before every send."""

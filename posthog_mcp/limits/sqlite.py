@@ -8,6 +8,7 @@ holds no lock.
 
 import json
 import sqlite3
+import time
 from typing import NamedTuple
 
 from posthog_mcp.limits.database import Database
@@ -99,9 +100,9 @@ class SqliteRings:
             if slot - now > (0 if background else patience):
                 raise LimitExceeded(spent, slot - now)
             if not budget.limits:
-                return Reservation(slot - now)
+                return Reservation(slot - now, made=time.monotonic())
             self._put(db, budget, number, slot, newest=number == row.next)
-            return Reservation(slot - now, number)
+            return Reservation(slot - now, number, made=time.monotonic())
 
     def record(self, budget: Budget, wait: float, *, blocking: bool = True) -> Reservation:
         """Keep a slot that was given out elsewhere, whatever the limits say here."""

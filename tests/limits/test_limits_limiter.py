@@ -23,7 +23,7 @@ Open = Callable[..., Limiter]
 async def opened(tmp_path: Path) -> AsyncIterator[Open]:
     limiters: list[Limiter] = []
 
-    def make(*limits: Limit, guard: float = 0.05, state_dir: Path = tmp_path) -> Limiter:
+    def make(*limits: Limit, guard: float = 0.3, state_dir: Path = tmp_path) -> Limiter:
         limiters.append(open_limiter(state_dir, limits or (TWO,), guard))
         return limiters[-1]
 
@@ -34,8 +34,8 @@ async def opened(tmp_path: Path) -> AsyncIterator[Open]:
 
 async def test_acquire_says_how_long_it_waited(opened: Open):
     limiter = opened()
-    assert [await limiter.acquire(0) < 0.1 for _ in range(2)] == [True, True]
-    assert 0.5 <= await limiter.acquire(5) < 2
+    assert [await limiter.acquire(0) < 0.3 for _ in range(2)] == [True, True]
+    assert 0.8 <= await limiter.acquire(5) < 3
 
 
 async def test_a_wait_beyond_the_callers_time_is_refused_at_once_with_the_seconds(opened: Open):
@@ -69,7 +69,7 @@ async def test_who_waits_is_told_for_what_and_how_long(opened: Open):
         await limiter.acquire(5, what="the tea")
     [(what, seconds)] = told
     assert what == "the tea"
-    assert seconds == pytest.approx(0.55, abs=0.1)
+    assert seconds == pytest.approx(0.8, abs=0.2)
 
 
 async def test_a_cancelled_wait_gives_its_slot_back(opened: Open):
@@ -78,7 +78,7 @@ async def test_a_cancelled_wait_gives_its_slot_back(opened: Open):
     with anyio.move_on_after(0.05):
         await limiter.acquire(60)
     assert (await limiter.state()).usage[0].used == 1
-    assert await limiter.acquire(60) < 1.5
+    assert await limiter.acquire(60) < 2.5
 
 
 async def test_a_cool_down_during_the_wait_is_waited_for_too(opened: Open):
@@ -92,7 +92,7 @@ async def test_a_cool_down_during_the_wait_is_waited_for_too(opened: Open):
 
     async with anyio.create_task_group() as group:
         group.start_soon(refuse)
-        assert 1.1 <= await limiter.acquire(10) < 2
+        assert 1.4 <= await limiter.acquire(10) < 4
 
 
 async def test_a_cool_down_longer_than_the_callers_time_ends_the_wait(opened: Open):
@@ -113,17 +113,23 @@ async def test_a_cool_down_longer_than_the_callers_time_ends_the_wait(opened: Op
 
 
 async def test_a_slot_that_was_missed_is_not_used(opened: Open, monkeypatch: pytest.MonkeyPatch):
-    limiter, sleep, slept = opened(guard=0.1), anyio.sleep, []
+    limiter, sleep, slept = opened(guard=0.2), anyio.sleep, []
 
     async def oversleep(seconds: float) -> None:
         slept.append(seconds)
-        await sleep(seconds + 0.3 * (len(slept) == 1))
+        await sleep(seconds + 0.4 * (len(slept) == 1))
 
     monkeypatch.setattr(anyio, "sleep", oversleep)
     for _ in range(2):
         await limiter.acquire(0)
     await limiter.acquire(5)
     assert (await limiter.state()).usage[0].used == 2
+
+
+async def test_a_limiter_without_a_guard_still_gives_permits(opened: Open):
+    limiter = opened(guard=0.0)
+    waited = [await limiter.acquire(5) for _ in range(3)]
+    assert sum(waited) >= 0.5
 
 
 async def test_background_callers_wait_without_standing_in_the_way(opened: Open):
@@ -133,7 +139,7 @@ async def test_background_callers_wait_without_standing_in_the_way(opened: Open)
     async with anyio.create_task_group() as group:
         group.start_soon(lambda: limiter.acquire(5, background=True))
         await anyio.sleep(0.05)
-        assert await limiter.acquire(0) < 0.05
+        assert await limiter.acquire(0) < 0.3
 
 
 def modes(directory: Path) -> dict[str, int]:

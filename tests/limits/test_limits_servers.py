@@ -23,7 +23,7 @@ pytestmark = [
 
 PROGRAM = str(Path(sys.executable).with_name("posthog-mcp"))
 LIMITS = "crud=16/2s,200/60s"
-CALLS = 4
+CALLS = 3
 
 
 @pytest.fixture
