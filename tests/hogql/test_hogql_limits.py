@@ -1,6 +1,7 @@
 """No text takes long, goes deep or ends in another error than a syntax error."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -98,16 +99,26 @@ def test_more_than_20000_words_are_refused():
     assert "more than 20,000 words" in str(refusal("a in (" + "1," * 15_000 + "1)"))
 
 
+def _seconds(run: Callable[[], object]) -> float:
+    """Processor time of the quickest of three runs: what the text costs, not what else the machine does."""
+    times: list[float] = []
+    for _ in range(3):
+        started = time.process_time()
+        run()
+        times.append(time.process_time() - started)
+        if times[-1] < MOST_SECONDS / 2:
+            break
+    return min(times)
+
+
 @pytest.mark.parametrize(("before", "after"), [("", ""), ("select ", "a"), ("select a from ", "")])
 def test_no_text_takes_long_or_ends_in_another_error(before: str, after: str):
     slowest = (0.0, "")
     for unit in UNITS:
         count = (MAX_TEXT_BYTES - len(before) - 1) // len(unit.encode(errors="replace"))
         text = before + unit * count + after
-        started = time.process_time()
-        error = refusal(text, query=bool(before))
-        slowest = max(slowest, (time.process_time() - started, unit))
-        assert len(str(error)) < 300
+        slowest = max(slowest, (_seconds(lambda text=text: refusal(text, query=bool(before))), unit))
+        assert len(str(refusal(text, query=bool(before)))) < 300
     assert slowest[0] < MOST_SECONDS, slowest
 
 
@@ -159,10 +170,4 @@ def test_a_caller_deep_in_its_own_stack_still_gets_a_syntax_error():
 
 def test_a_typical_query_of_24_lines_takes_less_than_2_ms():
     assert TYPICAL.count("\n") == 23
-    assert min(_seconds_to_parse(TYPICAL) for _ in range(20)) < 0.002
-
-
-def _seconds_to_parse(text: str) -> float:
-    started = time.process_time()
-    parse(text)
-    return time.process_time() - started
+    assert min(_seconds(lambda: parse(TYPICAL)) for _ in range(10)) < 0.002
