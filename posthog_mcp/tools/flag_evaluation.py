@@ -112,13 +112,15 @@ async def _have_explained(ctx: Context, subject: Subject, result: Evaluation) ->
 
 async def _send_events(ctx: Context, subject: Subject, result: Evaluation) -> str:
     called = [verdict for verdict in result.verdicts.values() if verdict.value is not None]
-    events = [
-        outbox.made("$feature_flag_called", subject.distinct_id, _called(verdict, subject, result), ctx.now())
-        for verdict in called
-    ]
-    if events:
-        await ctx.outbox().append(events)
-    return f"$feature_flag_called recorded for {len(events)} flags."
+    name, who = "$feature_flag_called", subject.distinct_id
+    try:
+        events = [outbox.made(name, who, _called(verdict, subject, result), ctx.now()) for verdict in called]
+        if events:
+            await ctx.outbox().append(events)
+    except (outbox.OutboxFull, outbox.OutboxUnusable, ValueError) as error:
+        # What the flags are is still worth telling.
+        return f"{name} was not recorded: {error}"
+    return f"{name} recorded for {len(events)} flags."
 
 
 def _called(verdict: Verdict, subject: Subject, result: Evaluation) -> Json:
