@@ -1,4 +1,4 @@
-"""Local flag evaluation against the official package: the same flags, the same people, one thread, one run.
+"""Local flag evaluation against the official packages: the same flags, the same people, one thread, one run.
 
 python benchmarks/flags.py
 
@@ -11,10 +11,14 @@ The wanted ratio is that of the first, which both recommend; the second shows wh
 from __future__ import annotations
 
 import gc
+import json
 import logging
+import shutil
+import subprocess
 import time
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -152,6 +156,17 @@ class Ours:
         return {key: evaluate(key, distinct_id, person_properties=properties).value for key in self.flags}
 
 
+def node(definitions: dict[str, Any], subjects: list[Any]) -> dict[str, Any] | None:
+    """Rates and values of the Node SDK; None where it is not installed."""
+    here = Path(__file__).parent
+    if not (shutil.which("node") and (here.parent / "tests/node/node_modules/posthog-node").exists()):
+        return None
+    job = {"definitions": definitions, "people": subjects, "turns": TURNS, "timed": TIMED}
+    command = ["node", str(here / "flags_node.mjs")]
+    done = subprocess.run(command, input=json.dumps(job), capture_output=True, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
 def rates(contenders: list[Callable[..., object]], subjects: list[Any], flags: int) -> list[float]:
     """Decisions a second of each contender: the best of some turns, taken in alternation.
 
@@ -179,14 +194,25 @@ def main() -> None:
         ours = Ours(definitions)
         compiled = time.perf_counter() - start
         theirs = Official(definitions)
-        differing = 0
-        for subject in subjects:
-            wanted, given = theirs.one_by_one(*subject), ours.one_by_one(*subject)
-            differing += sum(given[key] != value for key, value in wanted.items())
+        given = [ours.one_by_one(*subject) for subject in subjects]
+        other = node(definitions, subjects)
+        answers = [
+            [theirs.one_by_one(*subject) for subject in subjects],
+            *([other["values"]] if other else []),
+        ]
+        differing = sum(
+            values[key] != value
+            for answer in answers
+            for values, wanted in zip(given, answer, strict=True)
+            for key, value in wanted.items()
+        )
         print(f"{count} flags, compiled in {compiled * 1000:.1f} ms; {PEOPLE} people, {differing} differing")
         for name in ("all_flags", "one_by_one"):
             slow, fast = rates([getattr(theirs, name), getattr(ours, name)], subjects[:TIMED], count)
-            print(f"  {name:<10}  official {slow:>9,.0f}/s   ours {fast:>9,.0f}/s   {fast / slow:4.1f} x")
+            third = f"   node {other['rates'][name]:>9,.0f}/s" if other else ""
+            print(
+                f"  {name:<10}  official {slow:>9,.0f}/s   ours {fast:>9,.0f}/s   {fast / slow:4.1f} x{third}"
+            )
             met = met and (name != "all_flags" or fast / slow >= RATIO_WANTED)
         met = met and compiled <= COMPILE_SECONDS and not differing
     raise SystemExit(0 if met else 1)
