@@ -331,7 +331,7 @@ VARIABLES: tuple[Variable, ...] = (
         secret=True,
     ),
     Variable(PREFIX + "CA_FILE", "ca_file", read.file, "PEM file of certificate authorities to trust"),
-    Variable(PREFIX + "MASK_PII", "mask_pii", read.boolean, "hide personal data in results (false)"),
+    Variable(PREFIX + "MASK_PII", "mask_pii", read.boolean, "hide mail and IP addresses in results (false)"),
     Variable(
         PREFIX + "UNATTENDED_DELETES",
         "unattended_deletes",

@@ -15,6 +15,7 @@ from posthog_mcp.api.errors import PostHogError
 from posthog_mcp.limits import waiting
 from posthog_mcp.render import render
 from posthog_mcp.safety import audit, clean, fence
+from posthog_mcp.safety.mask import mask
 from posthog_mcp.safety.redact import redact
 from posthog_mcp.server.arguments import check
 from posthog_mcp.server.log import places
@@ -123,15 +124,19 @@ class Dispatcher:
             waiting.reset(told)
 
     def _kept(self, text: str, structured: dict[str, Any] | None) -> Answer:
-        """An answer without the keys that PostHog's own objects or the events in it may carry."""
-        kept = redact(text, self._secrets)
-        if structured is not None and kept is not text:
+        """An answer without keys that PostHog's objects or events may carry, and without people if so set."""
+        kept = self._hidden(text)
+        if structured is not None and kept != text:
             structured = {key: self._kept_value(value) for key, value in structured.items()}
         return Answer(kept, structured)
 
+    def _hidden(self, text: str) -> str:
+        text = redact(text, self._secrets)
+        return mask(text) if self._settings.mask_pii else text
+
     def _kept_value(self, value: Any) -> Any:
         if isinstance(value, str):
-            return redact(value, self._secrets)
+            return self._hidden(value)
         if isinstance(value, dict):
             return {key: self._kept_value(item) for key, item in cast("dict[str, Any]", value).items()}
         if isinstance(value, list):
@@ -139,7 +144,7 @@ class Dispatcher:
         return value
 
     def _error(self, text: str) -> Answer:
-        return Answer(clean(redact(text, self._secrets))[:_LONGEST_ERROR], is_error=True)
+        return Answer(clean(self._hidden(text))[:_LONGEST_ERROR], is_error=True)
 
     def _failed(self, name: str, error: Exception) -> Answer:
         known = _innermost(error)
