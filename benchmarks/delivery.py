@@ -237,7 +237,9 @@ async def _resumed(table: Table, path: Path, folder: Path, count: int) -> None:
     from posthog_mcp.sandbox.process import SandboxProcess  # noqa: PLC0415 - only this part needs it
 
     async with SandboxProcess(throttle="off") as sandbox:
-        await asyncio.to_thread(_resumed_into, sandbox.url, dict(sandbox.environment), table, path, folder, count)
+        await asyncio.to_thread(
+            _resumed_into, sandbox.url, dict(sandbox.environment), table, path, folder, count
+        )
 
 
 def _resumed_into(
@@ -248,21 +250,21 @@ def _resumed_into(
     took, peak = _import(path, folder / "killed", environment)
     assert took
     total, uuids = _counted(url)
-        query = {
-            "kind": "HogQLQuery",
-            "query": "SELECT count(), uniq(uuid) FROM events WHERE event = 'imported'",
-        }
-        request = urllib.request.Request(  # noqa: S310 - our own sandbox
-            f"{sandbox.url}/api/projects/1/query/",
-            json.dumps({"query": query, "refresh": "force_blocking"}).encode(),
-            {"Authorization": "Bearer phx_sandbox", "Content-Type": "application/json"},
-        )
-        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
-            total, uuids = json.load(answer)["results"][0]
-    seconds = time.monotonic() - started
     table.row("  killed with -9, resumed: events in the sandbox", f"{count:,}", f"{total:,}")
     table.row("  different uuids among them", f"{count:,}", f"{uuids:,}")
-    table.row("  the resumed run: seconds, peak above start", "", f"{seconds:.0f} s, {peak:.0f} MiB")
+    table.row("  the resumed run: seconds, peak above start", "", f"{took:.0f} s, {peak:.0f} MiB")
+
+
+def _counted(url: str) -> list[int]:
+    """Events of the import in the sandbox, and different uuids among them."""
+    query = "SELECT count(), uniq(uuid) FROM events WHERE event = 'imported'"
+    request = urllib.request.Request(  # noqa: S310 - our own sandbox
+        f"{url}/api/projects/1/query/",
+        json.dumps({"query": {"kind": "HogQLQuery", "query": query}, "refresh": "force_blocking"}).encode(),
+        {"Authorization": "Bearer phx_sandbox", "Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
+        return json.load(answer)["results"][0]
 
 
 def _write_events(path: Path, count: int) -> None:
@@ -277,7 +279,7 @@ def _write_events(path: Path, count: int) -> None:
 def _import(
     path: Path, folder: Path, environment: dict[str, str], kill_at: float | None = None
 ) -> tuple[float | None, float]:
-    """Seconds it took (None when it was killed at that part of the file), and MiB at its peak above its start."""
+    """Seconds it took, None if killed at that part of the file, and MiB at its peak above its start."""
     process = subprocess.Popen(
         [PROGRAM, "import", path],
         env={**os.environ, **environment, "POSTHOG_MCP_DATA_DIR": str(folder)},
@@ -287,7 +289,7 @@ def _import(
     started, first, peak = time.monotonic(), 0.0, 0.0
     while process.poll() is None:
         now = _resident(process.pid)
-        first = first or (now if time.monotonic() - started > 1.0 else 0.0)
+        first = first or (now if time.monotonic() - started > 0.5 else 0.0)
         peak = max(peak, now)
         if kill_at is not None and _read_share(process.pid, path) > kill_at:
             process.kill()

@@ -1,8 +1,8 @@
-"""Applications that send events, with our outbox or with posthog-python: `delivery_apps.py WHO HOST DIR WHAT …`.
+"""Applications that send events, ours or posthog-python's: `delivery_apps.py WHO HOST DIR WHAT …`.
 
-`latency N` times N captures; `batches N` times appends of 100 (ours only); `fill N` captures N, waits for a line
-on standard input, and times the delivery; `steady RATE SECONDS` captures at a rate and ends as programs should;
-`forever` captures until it is killed. Each prints JSON.
+`latency N` times N captures; `batches N` times appends of 100 (ours only); `fill N` captures N, waits for a
+line on standard input, and times the delivery; `steady RATE SECONDS` captures at a rate and ends as programs
+should; `forever` captures until it is killed. Each prints JSON.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
-"""A PostHog that takes batches as fast as it can: for measuring those who send. `python delivery_sink.py PORT`.
+"""Takes batches as fast as it can, for measuring those who send: `python delivery_sink.py PORT`.
 
-`GET /hold` keeps the answers back until `GET /open`; `GET /report` gives `[distinct_id, n, uuid]` of every event
-in order of arrival, `GET /clear` forgets them. Bodies are unpacked only for the report.
+`GET /hold` keeps the answers back until `GET /open`; `GET /report` gives `[distinct_id, n, uuid]` of every
+event in order of arrival. Bodies are unpacked only for the report.
 """
 
 import asyncio
@@ -23,8 +23,6 @@ class Sink:
             self.open.clear()
         elif path == "/open":
             self.open.set()
-        elif path == "/clear":
-            self.bodies.clear()
         elif path == "/report":
             return json.dumps(self.report()).encode()
         elif path.startswith(("/batch", "/capture", "/e", "/i/")):
