@@ -176,23 +176,26 @@ async def until_there_are(budgets: Budgets, queries: int) -> None:
 async def test_three_queries_run_at_once_and_the_others_wait_in_order_of_arrival(
     opened: Callable[..., Budgets],
 ):
-    budgets, running, most, order, go = opened(overrides=()), 0, 0, [], anyio.Event()
+    budgets, ends = opened(overrides=()), [anyio.Event() for _ in range(7)]
+    send, started = anyio.create_memory_object_stream[int](7)
 
     async def query(number: int) -> None:
-        nonlocal running, most
         async with budgets.permit(QUERY, 20, 45):
-            running, most = running + 1, max(most, running + 1)
-            order.append(number)
-            await go.wait()
-            running -= 1
+            send.send_nowait(number)
+            await ends[number].wait()
 
-    async with anyio.create_task_group() as group:
-        for number in range(7):
-            group.start_soon(query, number)
-            await until_there_are(budgets, number + 1)
-        go.set()
-    assert most == 3
-    assert order == list(range(7))
+    with send, started, anyio.fail_after(20):
+        async with anyio.create_task_group() as group:
+            for number in range(7):
+                group.start_soon(query, number)
+                await until_there_are(budgets, number + 1)
+            assert {await started.receive() for _ in range(3)} == {0, 1, 2}
+            for number in range(4):
+                assert started.statistics().current_buffer_used == 0
+                ends[number].set()
+                assert await started.receive() == number + 3
+            for end in ends:
+                end.set()
 
 
 async def test_who_waits_for_a_query_to_end_is_told_and_given_up_on_in_time(opened: Callable[..., Budgets]):
