@@ -237,19 +237,15 @@ async def _resumed(table: Table, path: Path, folder: Path, count: int) -> None:
     from posthog_mcp.sandbox.process import SandboxProcess  # noqa: PLC0415 - only this part needs it
 
     async with SandboxProcess(throttle="off") as sandbox:
-        await asyncio.to_thread(
-            _resumed_into, sandbox.url, dict(sandbox.environment), table, path, folder, count
-        )
+        await asyncio.to_thread(_resumed_into, dict(sandbox.environment), table, path, folder, count)
 
 
-def _resumed_into(
-    url: str, environment: dict[str, str], table: Table, path: Path, folder: Path, count: int
-) -> None:
+def _resumed_into(environment: dict[str, str], table: Table, path: Path, folder: Path, count: int) -> None:
     took, _ = _import(path, folder / "killed", environment, 0.35)
     assert took is None
     took, peak = _import(path, folder / "killed", environment)
     assert took
-    total, uuids = _counted(url)
+    total, uuids = _counted(environment["POSTHOG_HOST"])
     table.row("  killed with -9, resumed: events in the sandbox", f"{count:,}", f"{total:,}")
     table.row("  different uuids among them", f"{count:,}", f"{uuids:,}")
     table.row("  the resumed run: seconds, peak above start", "", f"{took:.0f} s, {peak:.0f} MiB")
@@ -257,7 +253,7 @@ def _resumed_into(
 
 def _counted(url: str) -> list[int]:
     """Events of the import in the sandbox, and different uuids among them."""
-    query = "SELECT count(), uniq(uuid) FROM events WHERE event = 'imported'"
+    query = "SELECT count(), count(DISTINCT uuid) FROM events WHERE event = 'imported'"
     request = urllib.request.Request(  # noqa: S310 - our own sandbox
         f"{url}/api/projects/1/query/",
         json.dumps({"query": {"kind": "HogQLQuery", "query": query}, "refresh": "force_blocking"}).encode(),

@@ -213,7 +213,7 @@ async def test_killed_again_and_again_posthog_has_exactly_the_lines(sandbox, pos
         await process.wait()
     code, said = await command(environment, "import", str(path))
     assert code == 0, said
-    query = "SELECT count(), uniq(uuid), sum(toInt(properties.n)) FROM events WHERE event = {event}"
+    query = "SELECT count(), count(DISTINCT uuid), sum(toInt(properties.n)) FROM events WHERE event = {event}"
     assert await posthog.rows(query, event=name) == [[count, count, sum(range(count))]]
 
 

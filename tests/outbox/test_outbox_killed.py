@@ -6,15 +6,17 @@ import os
 import random
 import signal
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import anyio
 import pytest
 from posthog_stub import Reply
 from test_outbox_delivery import order_of
 
-from posthog_mcp.outbox import Outbox
+from posthog_mcp.outbox import Event, Outbox, made
 
 WORKER = str(Path(__file__).with_name("outbox_worker.py"))
 PROGRAM = str(Path(sys.executable).with_name("posthog-mcp"))
@@ -90,6 +92,33 @@ async def test_killed_amid_faults_posthog_has_everything_once(sandbox, posthog, 
     stored = await posthog.uuids(name)
     assert len(stored) == len(set(stored))
     assert set(acknowledged) <= set(stored)
+
+
+async def test_posthogs_own_400_is_bisected_to_the_bad_event(sandbox, posthog, tmp_path):
+    name = f"bad-{os.getpid()}"
+    box = Outbox("phc_sandbox", sandbox.url, tmp_path / "state")
+    good = [made(name, f"u{n % 3}", {"n": n}, datetime.now(UTC)) for n in range(200)]
+    broken = Event(UUID(int=5), b'{"event":"x","distinct_id":"u1","uuid":"no uuid","properties":{}}')
+    await box.append([*good[:120], broken, *good[120:]])
+    assert await box.flush(20)
+    assert await posthog.uuids(name) == [str(event.uuid) for event in good]
+    assert box.state_of(broken.uuid).startswith("failed: ")
+    assert box.status().dead == 1
+    await box.close()
+
+
+@pytest.mark.parametrize("status", [400, 401, 413, 500, 503])
+async def test_a_fault_of_each_kind_loses_nothing(sandbox, posthog, tmp_path, status):
+    name = f"fault-{status}-{os.getpid()}"
+    await posthog.fail(status=status, times=1)
+    box = Outbox("phc_sandbox", sandbox.url, tmp_path / "state")
+    sent = [made(name, f"u{n % 3}", {"n": n}, datetime.now(UTC)) for n in range(40)]
+    await box.append(sent)
+    await box.flush(20)
+    assert await box.flush(20)
+    assert await posthog.uuids(name) == [str(event.uuid) for event in sent]
+    assert box.status().dead == 0
+    await box.close()
 
 
 async def test_the_lease_of_a_killed_sender_is_taken_over_at_once(stub, open_box, tmp_path):
