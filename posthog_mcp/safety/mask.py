@@ -1,6 +1,6 @@
 """Hides what points at a person: mail addresses and IP addresses.
 
-For those who may see numbers and not who is behind them (`POSTHOG_MCP_MASK_PII`). What is masked can no longer
+For those who may see numbers and not who is behind them (`POSTHOG_MCP_MASK_PII`). What is masked can no more
 be passed to another tool, so questions about one person need a server without it.
 """
 

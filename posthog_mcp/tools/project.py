@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pydantic import Field, field_validator
+
 from posthog_mcp import __version__
 from posthog_mcp.api import PostHogError, key_type
-from posthog_mcp.render import Record, Table
-from posthog_mcp.tool import Access, Context, Input, ToolFailure, tool
+from posthog_mcp.render import Record, Table, Text
+from posthog_mcp.tool import Access, Context, Input, ToolFailure, guides, tool
 from posthog_mcp.tool.sending import delivery
 
 if TYPE_CHECKING:
@@ -85,3 +87,26 @@ async def _personal_key(ctx: Context) -> dict[str, Any]:
 
 def _shown(key: SecretStr | None) -> str:
     return f"set ({key_type(key.get_secret_value())})" if key else "not set"
+
+
+class GetGuide(Input):
+    """Arguments of get_guide."""
+
+    guide: str = Field("", max_length=100, description=f"{', '.join(guides.names())}; none lists them.")
+
+    @field_validator("guide")
+    @classmethod
+    def _exists(cls, value: str) -> str:
+        if value and value not in guides.names():
+            raise ValueError(f"there is no guide `{value}`; there are {', '.join(guides.names())}")
+        return value
+
+
+@tool(area="project", access=Access.READ, title="Get a guide", keys=())
+async def get_guide(ctx: Context, args: GetGuide) -> Text:
+    """How to use PostHog in an application: flags, local evaluation, experiments, with code that runs."""
+    del ctx
+    if args.guide:
+        return Text(guides.read(args.guide))
+    titles = [f"{name}: {guides.read(name).splitlines()[0].lstrip('# ')}" for name in guides.names()]
+    return Text("\n".join(titles))
