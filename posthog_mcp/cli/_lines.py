@@ -5,11 +5,13 @@ import gzip
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any, NamedTuple, cast
 from uuid import UUID
+
+from pydantic_core import from_json
 
 from posthog_mcp.outbox import Event, made, uuid_of
 from posthog_mcp.tool.events import check_distinct_id, check_properties
@@ -27,8 +29,7 @@ class Rejected(ValueError):  # noqa: N818 - a line, not a fault of the program
     """A line that is no event; the text says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """One line, or one CSV record.
 
     Attributes:
@@ -44,7 +45,7 @@ class Line:
     last: int
     end: int
     raw: bytes
-    fields: dict[str, Any] = field(default_factory=dict[str, Any])
+    fields: Mapping[str, Any]
     problem: str = ""
 
 
@@ -110,7 +111,7 @@ class Source:
         reader.skip_to(line, offset)
         for number, raw, row, problem in _csv_rows(reader, delimiter):
             if problem:
-                yield Line(number, reader.number, reader.offset, raw, problem=problem)
+                yield Line(number, reader.number, reader.offset, raw, {}, problem)
             elif row:
                 fields = self._fields(names, row)
                 short = "" if len(row) == len(names) else f"has {len(row)} columns instead of {len(names)}"
@@ -209,8 +210,8 @@ def _json_lines(reader: _Reader, line: int, offset: int) -> Iterator[Line]:
 
 def _parsed(raw: bytes) -> tuple[dict[str, Any], str]:
     try:
-        value: Any = json.loads(raw)
-    except (ValueError, RecursionError) as error:
+        value: Any = from_json(raw, allow_inf_nan=False)
+    except ValueError as error:
         return {}, f"is no JSON: {error}"
     return (cast("dict[str, Any]", value), "") if isinstance(value, dict) else ({}, "is no JSON object")
 

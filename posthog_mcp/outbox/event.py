@@ -8,14 +8,14 @@ from datetime import UTC, datetime
 from typing import Any, cast
 from uuid import UUID
 
+from pydantic_core import to_json
+
 from posthog_mcp import __version__
 from posthog_mcp.outbox.rows import Event, PersonChange
 
 # PostHog takes about 1 MB; its own SDKs drop what is larger than this.
 MOST_BYTES = 900 * 1024
 _LINKS = {"$identify": "$anon_distinct_id", "$create_alias": "alias"}
-# One for all: json.dumps makes one at every call that is not plain.
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 
 
 def made(
@@ -41,14 +41,30 @@ def made(
         "timestamp": moment.astimezone(UTC).isoformat().replace("+00:00", "Z"),
         "properties": marked,
     }
-    try:
-        text = _encode(event)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"holds what JSON cannot write: {error}") from None
-    body = text.encode("utf-8", "replace")
+    body = _json(event)
     if len(body) > MOST_BYTES:
         raise ValueError(f"is {len(body):,} bytes as JSON; PostHog takes events up to {MOST_BYTES:,}")
     return Event(uuid, body, distinct_id, _change(name, distinct_id, properties))
+
+
+def _json(event: Mapping[str, Any]) -> bytes:
+    """Its JSON, as PostHog can read it.
+
+    Raises:
+        ValueError: It holds what JSON cannot.
+    """
+    try:
+        body = to_json(event)
+    except ValueError:
+        body = b"NaN"
+    if b"NaN" not in body and b"Infinity" not in body:
+        return body
+    # The fast way has failed, or may have written a number that is none: the strict one finds out.
+    try:
+        text = json.dumps(event, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise ValueError(f"holds what JSON cannot write: {error}") from None
+    return text.encode("utf-8", "replace")
 
 
 def new_uuid() -> UUID:

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 from uuid import UUID
 
 
@@ -51,8 +51,7 @@ class PersonChange:
     link: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """One event, ready to be sent: its uuid and its JSON never change again.
 
     Attributes:
@@ -68,9 +67,8 @@ class Event:
     change: PersonChange | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """An event that waits.
+class Row(NamedTuple):
+    """An event that waits. A tuple, because there are so many of them.
 
     Attributes:
         seq: Its place in the order of arrival.

@@ -61,6 +61,7 @@ _NEVER = {
     "$$client_ingestion_warning": "PostHog writes it itself",
 }
 _OBJECTS = ("$set", "$set_once", "$group_set", "$groups")
+_CHECKED = {*_OBJECTS, "$unset"}
 ANONYMOUS = (
     "These events make no person (as with person_profiles: identified_only): they are missing from person "
     "properties, cohorts, and funnels that need a person, until identify_person links the id. Leave out "
@@ -88,6 +89,8 @@ def check_properties(properties: Mapping[str, Any]) -> None:
     Raises:
         ValueError: With words for the caller.
     """
+    if not properties.keys() & _CHECKED:
+        return
     wrong = [name for name in _OBJECTS if not isinstance(properties.get(name, {}), dict)]
     if wrong:
         raise ValueError(f'has a `{wrong[0]}` that is no object; write it as {{"plan": "pro"}}')
