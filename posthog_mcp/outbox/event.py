@@ -29,6 +29,7 @@ def made(
         ValueError: It is too large, or holds what JSON cannot; the words follow "the event".
     """
     uuid = uuid or new_uuid()
+    distinct_id = distinct_id.encode("utf-8", "replace").decode()  # half a pair of surrogates fits nowhere
     marked: dict[str, Any] = {"$lib": "posthog-mcp", "$lib_version": __version__}
     if "$ip" not in properties:
         # The request comes from this machine, whose place says nothing of where the person is.
@@ -87,5 +88,5 @@ def _change(name: str, distinct_id: str, properties: Mapping[str, Any]) -> Perso
     return PersonChange(
         cast("dict[str, Any]", given) if isinstance(given, dict) else {},
         tuple(str(item) for item in cast("list[object]", taken)) if isinstance(taken, list) else (),
-        str(link) if link and link != distinct_id else "",
+        str(link).encode("utf-8", "replace").decode() if link and link != distinct_id else "",
     )

@@ -54,7 +54,7 @@ def remember(db: sqlite3.Connection, target: Target, events: Sequence[Event], no
             target.id,
             event.distinct_id,
             now,
-            json.dumps({"set": dict(event.change.set), "unset": event.change.unset}),
+            json.dumps({"set": dict(event.change.set), "unset": event.change.unset}, default=str),
             event.change.link,
         )
         for event in events

@@ -263,8 +263,16 @@ async def test_the_persons_own_address_gives_the_place(box, stub):
 
 
 async def test_half_a_pair_of_surrogates_is_sent_as_a_question_mark(box, stub):
-    await box.capture("ada", "seen", {"text": "a\ud83dz"}, wait=True)
+    await box.capture("ada\udc00", "seen", {"text": "a\ud83dz", "$set": {"name": "\ud83d"}}, wait=True)
     assert stub.taken[0]["properties"]["text"] == "a?z"
+    assert stub.taken[0]["distinct_id"] == "ada?"
+
+
+async def test_times_and_sets_of_a_program_are_written_as_json_has_them(box, stub):
+    await box.capture("ada", "seen", {"at": NOW, "$set": {"born": NOW, "tags": {"a"}}}, wait=True)
+    assert stub.taken[0]["properties"]["at"] == "2026-03-01T10:00:00Z"
+    assert stub.taken[0]["properties"]["$set"]["tags"] == ["a"]
+    assert "born" in box.person("ada")
 
 
 async def test_the_events_a_sender_is_given_are_what_was_kept(box, stub):
