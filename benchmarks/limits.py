@@ -2,9 +2,10 @@
 
 python benchmarks/limits.py [--quick]
 
-Two tables: what a permit costs when all are free, in one process and in eight; and eight processes against the
-sliding logs of the sandbox (60 in 3 s and 320 in 20 s, 20 to 170 ms of travel), with four of them killed
-half-way, and with a wall clock that jumps an hour forth and back. Needs redis-server and posthog-mcp[sandbox,bench].
+Two tables: what a permit costs when all are free, in one process and in eight; and eight processes against
+the sliding logs of the sandbox (60 in 3 s and 320 in 20 s, 20 to 170 ms of travel), with four of them killed
+half-way, and with a wall clock that jumps an hour forth and back. Needs redis-server
+and posthog-mcp[sandbox,bench].
 """
 
 from __future__ import annotations
@@ -50,7 +51,13 @@ class Process:
         pipe = asyncio.subprocess.PIPE
         process = await asyncio.create_subprocess_exec(
             # -P: this file has the name of one of the libraries
-            sys.executable, "-P", str(WORKER), words, stdin=pipe, stdout=pipe, limit=2**26
+            sys.executable,
+            "-P",
+            str(WORKER),
+            words,
+            stdin=pipe,
+            stdout=pipe,
+            limit=2**26,
         )
         return cls(process)
 
@@ -170,9 +177,13 @@ async def main() -> None:
         for processes, names in ((1, ALONE), (PROCESSES, SHARED)):
             for name in names:
                 took = await flat_out(name, processes, redis, seconds)
-                print(costs(f"{name}, {processes} process{'es' * (processes > 1)}", took, seconds), flush=True)
+                print(
+                    costs(f"{name}, {processes} process{'es' * (processes > 1)}", took, seconds), flush=True
+                )
         print(f"\nload {os.getloadavg()[0]:.1f}\n")
-        print("| 8 processes against the sandbox | sent | refused | of what is allowed | slowest / mean wait |")
+        print(
+            "| 8 processes against the sandbox | sent | refused | of what is allowed | slowest / mean wait |"
+        )
         print("| --- | --- | --- | --- | --- |")
         runs: list[tuple[str, str, dict[str, Any]]] = [(name, name, {}) for name in ALONE]
         runs += [(f"{name}, 4 killed", name, {"kill": True}) for name in ("ours", "ours, Redis")]

@@ -102,9 +102,8 @@ async def main(events: int) -> None:
     print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores; {events:,} events")
     with tempfile.TemporaryDirectory() as folder:
         async with SandboxProcess(data=Path(folder), throttle="off") as sandbox:
-            print(
-                f"ingest over HTTP: {await ingest(sandbox.url, _bodies(events)):,.0f} events/s (asked: 20,000)"
-            )
+            rate = await ingest(sandbox.url, _bodies(events))
+            print(f"ingest over HTTP: {rate:,.0f} events/s (asked: 20,000)")
         # Both ask the same parts on disk, each after a start of its own.
         async with SandboxProcess(data=Path(folder), throttle="off") as sandbox:
             through = {name: await over_http(sandbox.url, query) for name, query in QUERIES.items()}

@@ -8,4 +8,14 @@ from posthog_mcp.limits.budgets import AT_ONCE, BYTES_READ, Budgets, Draw
 from posthog_mcp.limits.limit import Limit, LimitExceeded
 from posthog_mcp.limits.limiter import Limiter, open_limiter, waiting
 
-__all__ = ["AT_ONCE", "BYTES_READ", "Budgets", "Draw", "Limit", "LimitExceeded", "Limiter", "open_limiter", "waiting"]
+__all__ = [
+    "AT_ONCE",
+    "BYTES_READ",
+    "Budgets",
+    "Draw",
+    "Limit",
+    "LimitExceeded",
+    "Limiter",
+    "open_limiter",
+    "waiting",
+]

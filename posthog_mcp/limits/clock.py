@@ -15,7 +15,9 @@ def since_boot() -> float:
     if sys.platform == "linux":
         return time.clock_gettime(time.CLOCK_BOOTTIME)
     if sys.platform == "darwin":
-        return time.clock_gettime(time.CLOCK_MONOTONIC_RAW)  # there, unlike time.monotonic, it runs on in sleep
+        return time.clock_gettime(
+            time.CLOCK_MONOTONIC_RAW
+        )  # there, unlike time.monotonic, it runs on in sleep
     return time.monotonic()
 
 

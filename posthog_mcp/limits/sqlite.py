@@ -266,9 +266,7 @@ class SqliteRings:
         """Close the file; slots already given out stay given out."""
         self._file.close()
 
-    def _put(
-        self, db: sqlite3.Connection, budget: Budget, number: int, slot: float, *, newest: bool
-    ) -> None:
+    def _put(self, db: sqlite3.Connection, budget: Budget, number: int, slot: float, *, newest: bool) -> None:
         if newest and not number:
             db.execute(_OWN, (budget.name, budget.seconds))
         if newest:

@@ -1,6 +1,7 @@
 """One process among several: takes permits, travels, asks the sandbox, until its input ends.
 
-python limits_worker.py '{"state_dir": ..., "redis_url": ..., "limits": [[name, permits, seconds]], "url": ...,
+python limits_worker.py '{"state_dir": ..., "redis_url": ..., "limits": [[name, permits, seconds]],
+"url": ...,
 "callers": 3, "jump": 3600}'
 
 Prints a line when it is ready, starts with the first line of its input, and prints what it did at the end.

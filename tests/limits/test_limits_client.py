@@ -101,7 +101,9 @@ async def test_a_spent_budget_of_bytes_says_what_to_do_and_leaves_the_rest_alone
     assert limits["query_budget"]["cool_down_seconds"] == pytest.approx(900, abs=2)
 
 
-async def test_an_answer_that_names_the_organization_is_believed_by_all(connect: Callable[..., PostHogClient]):
+async def test_an_answer_that_names_the_organization_is_believed_by_all(
+    connect: Callable[..., PostHogClient],
+):
     posthog = PostHog(httpx2.Response(200, json={"organization": "org-a"}))
     one, other = connect(posthog, "crud=3/60s"), connect(posthog, "crud=3/60s")
     await one.get(PROJECT, project_id=1)  # of org-a, which goes on with the host's budget

@@ -8,7 +8,9 @@ from posthog_mcp.limits.clock import boot_id, since_boot
 
 def elsewhere(expression: str) -> str:
     code = f"from posthog_mcp.limits.clock import boot_id, since_boot; print({expression})"
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, timeout=30, text=True).stdout
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, check=True, timeout=30, text=True
+    ).stdout
 
 
 def test_two_processes_read_the_same_clock():

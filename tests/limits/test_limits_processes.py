@@ -75,7 +75,9 @@ async def requests(sandbox: SandboxProcess) -> list[tuple[datetime, int]]:
     async with httpx2.AsyncClient(base_url=sandbox.url, trust_env=False) as client:
         log = (await client.get("/_sandbox/requests/")).json()["requests"]
     return [
-        (datetime.fromisoformat(one["at"]), one["status"]) for one in log if one["path"].endswith("annotations/")
+        (datetime.fromisoformat(one["at"]), one["status"])
+        for one in log
+        if one["path"].endswith("annotations/")
     ]
 
 

@@ -310,7 +310,9 @@ async def test_a_wall_clock_that_jumps_changes_nothing(
     assert given_out == [0, 0, 0, pytest.approx(8)]
 
 
-STEP = st.tuples(st.one_of(st.floats(0, 8), st.floats(0, 0.4)), st.sampled_from(["take", "back", "refused"]), st.booleans())
+STEP = st.tuples(
+    st.one_of(st.floats(0, 8), st.floats(0, 0.4)), st.sampled_from(["take", "back", "refused"]), st.booleans()
+)
 
 
 @pytest.mark.parametrize("where", ["sqlite", "redis"])

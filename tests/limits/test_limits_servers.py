@@ -1,4 +1,4 @@
-"""Eight copies of the installed server, each with a client of its own, share what the organization is allowed."""
+"""Eight copies of the installed server, each with its own client, share what the organization is allowed."""
 
 import importlib.util
 import os
@@ -72,9 +72,7 @@ async def statuses(sandbox: SandboxProcess) -> dict[str, int]:
         return (await client.get("/_sandbox/requests/")).json()["statuses"]
 
 
-async def share(
-    sandbox: SandboxProcess, places: list[Path], shared_by: str, **environment: str
-) -> None:
+async def share(sandbox: SandboxProcess, places: list[Path], shared_by: str, **environment: str) -> None:
     """A server for each place, at once; none is refused, each is answered, who waited was told."""
     said = Said()
     with anyio.fail_after(60):

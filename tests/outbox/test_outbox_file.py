@@ -79,7 +79,7 @@ async def test_what_can_be_read_of_a_damaged_file_waits_again(open_box, tmp_path
     box = open_box(host=NOWHERE, delivers=False)
     for place in range(0, 3_000, 100):  # sooner or later something meets the damage
         await box.append(events(10, f"new {place}"))
-        box._parts().queue.next_batch(box._target(), 5_000, 1 << 30, historical=False)
+        box._parts().queue.next_batch(box._target(), 5_000, 1 << 30, lane=0)
     assert len(box.status().damaged) == 1
     saved = sum(box.state_of(event.uuid) == "waiting" for event in before)
     assert 2_800 < saved < 3_000
