@@ -234,7 +234,7 @@ def imported(table: Table, folder: Path, options: argparse.Namespace) -> None:
 
 
 async def _resumed(table: Table, path: Path, folder: Path, count: int) -> None:
-    from posthog_mcp.sandbox.process import SandboxProcess  # noqa: PLC0415 - only this part needs it
+    from posthog_mcp.sandbox.process import SandboxProcess
 
     async with SandboxProcess(throttle="off") as sandbox:
         await asyncio.to_thread(_resumed_into, dict(sandbox.environment), table, path, folder, count)

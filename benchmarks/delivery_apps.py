@@ -41,7 +41,7 @@ class Ours:
     """Our outbox, in a loop of its own."""
 
     def __init__(self, host: str, folder: str, *, delivers: bool = True) -> None:
-        from posthog_mcp.outbox import Outbox  # noqa: PLC0415 - each application loads its own
+        from posthog_mcp.outbox import Outbox
 
         self.box = Outbox("phc_benchmark", host, Path(folder), delivers=delivers)
         self.loop = asyncio.new_event_loop()
@@ -59,7 +59,7 @@ class Ours:
         say(**quantiles(times))
 
     async def batches(self, count: int) -> None:
-        from posthog_mcp.outbox import made  # noqa: PLC0415
+        from posthog_mcp.outbox import made
 
         started = time.perf_counter()
         for first in range(0, count, 100):
@@ -104,7 +104,7 @@ class Official:
     """posthog-python with its defaults, and gzip."""
 
     def __init__(self, host: str, _folder: str, *, queue: int = 10_000) -> None:
-        from posthog import Posthog  # noqa: PLC0415
+        from posthog import Posthog
 
         self.client = Posthog("phc_benchmark", host=host, gzip=True, max_queue_size=queue)
 
