@@ -163,7 +163,7 @@ def _kill_rounds(who: str, sink: Sink, folder: Path, rounds: int) -> set[int]:
     for number in range(rounds):
         app = App(who, sink.url, folder, "forever", number * 100_000)
         captured.add(app.says()["n"])
-        time.sleep(moments.uniform(0, 0.4))
+        time.sleep(moments.uniform(0, 2.5))
         captured.update(app.kill())
     return captured
 

@@ -182,12 +182,12 @@ class Import:
                     await self._send(source, progress, restart=restart)
                     self._done_before += source.size
                     self._source = None
-                while self._box.waiting(historical=True):
+                while self._box.importing():
                     await self._pause(progress)
                 for source in sources:
                     self._box.forget_mark(source.key())
             finally:
-                self._outcome.waiting = self._box.waiting(historical=True)
+                self._outcome.waiting = self._box.importing()
                 self._outcome.failed = self._box.status().dead - failed_before
                 await self._box.close()
 
@@ -239,7 +239,7 @@ class Import:
 
     def _show(self, progress: Progress, note: str = "") -> None:
         done = self._done_before + (self._source.position() if self._source else 0)
-        progress.show(done, lambda: self._outcome.taken - self._box.waiting(historical=True), note)
+        progress.show(done, lambda: self._outcome.taken - self._box.importing(), note)
 
     def _reject(self, source: Source, line: Line, reason: str) -> None:
         if len(self._outcome.samples) < _SHOWN:

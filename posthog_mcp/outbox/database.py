@@ -28,17 +28,17 @@ CREATE TABLE IF NOT EXISTS targets (
 );
 CREATE TABLE IF NOT EXISTS events (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, target INTEGER NOT NULL, uuid BLOB NOT NULL,
-    historical INTEGER NOT NULL, who INTEGER NOT NULL, at REAL NOT NULL, body BLOB NOT NULL
+    lane INTEGER NOT NULL, who INTEGER NOT NULL, at REAL NOT NULL, body BLOB NOT NULL
 );
-CREATE UNIQUE INDEX IF NOT EXISTS events_uuid ON events (target, uuid);
-CREATE INDEX IF NOT EXISTS events_order ON events (target, historical, seq);
+CREATE UNIQUE INDEX IF NOT EXISTS events_uuid ON events (target, uuid) WHERE lane < 2;
+CREATE INDEX IF NOT EXISTS events_order ON events (target, lane, seq);
 CREATE TABLE IF NOT EXISTS held (
     target INTEGER NOT NULL, who INTEGER NOT NULL, tries INTEGER NOT NULL, until REAL NOT NULL,
     PRIMARY KEY (target, who)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS dead (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, target INTEGER NOT NULL, uuid BLOB NOT NULL,
-    historical INTEGER NOT NULL, who INTEGER NOT NULL, body BLOB NOT NULL, reason TEXT NOT NULL,
+    lane INTEGER NOT NULL, who INTEGER NOT NULL, body BLOB NOT NULL, reason TEXT NOT NULL,
     died REAL NOT NULL, again REAL
 );
 CREATE INDEX IF NOT EXISTS dead_uuid ON dead (uuid);
@@ -57,7 +57,7 @@ INSERT OR IGNORE INTO total VALUES (1, 0);
 """
 _LOG_BYTES = 16 << 20  # what the log written ahead keeps on disk after a burst
 _DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
-_COLUMNS = "target, uuid, historical, who, at, body"
+_COLUMNS = "target, uuid, lane, who, at, body"
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -163,6 +163,7 @@ class Database:
             db.execute("PRAGMA auto_vacuum = INCREMENTAL")
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = NORMAL")
+            db.execute("PRAGMA wal_autocheckpoint = 8000")
             db.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES}")
             db.executescript(_SCHEMA)
         except sqlite3.Error:

@@ -8,8 +8,8 @@ from posthog_mcp.outbox.database import Part, mending
 from posthog_mcp.outbox.rows import DeadLetter, Status, Waiting
 
 _BACK = (
-    "INSERT OR IGNORE INTO events (target, uuid, historical, who, at, body)"
-    " SELECT target, uuid, historical, who, died, body FROM dead"
+    "INSERT OR IGNORE INTO events (target, uuid, lane, who, at, body)"
+    " SELECT target, uuid, lane, who, died, body FROM dead"
 )
 
 
@@ -21,7 +21,7 @@ class Letters(Part):
         """`waiting`, `delivered`, `unknown`, or `failed: ` with PostHog's reason."""
         db, key = self.file.db, (uuid.bytes,)
         if db.execute(
-            "SELECT 1 FROM events JOIN targets ON targets.id = target WHERE uuid = ?", key
+            "SELECT 1 FROM targets CROSS JOIN events ON target = targets.id WHERE uuid = ? AND lane < 2", key
         ).fetchone():
             return "waiting"
         dead = db.execute("SELECT reason FROM dead WHERE uuid = ?", key).fetchone()

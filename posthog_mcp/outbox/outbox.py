@@ -18,7 +18,7 @@ from posthog_mcp.outbox.leases import Leases
 from posthog_mcp.outbox.letters import Letters
 from posthog_mcp.outbox.persons import Persons
 from posthog_mcp.outbox.queue import MOST_BYTES, MOST_EVENTS, Queue
-from posthog_mcp.outbox.rows import DeadLetter, Event, Mark, OutboxUnusable, Status, Target
+from posthog_mcp.outbox.rows import DeadLetter, Event, Lane, Mark, OutboxUnusable, Status, Target
 from posthog_mcp.outbox.sender import Sender, Store
 
 _log = logging.getLogger(__name__)
@@ -125,14 +125,15 @@ class Outbox:
             events: In the order they are to be sent in.
             historical: They are from the past, and let those of now go first.
             share: How much of the outbox may be full with them.
-            mark: How far an import has come with them; kept in the same commit.
+            mark: How far an import has come with them; kept in the same commit. Imported events go last.
 
         Raises:
             OutboxFull: There is no room; none was kept.
             OutboxUnusable: The file cannot be opened or written; none was kept.
         """
         parts, target = self._parts(), self._target()
-        parts.queue.append(target, events, historical=historical, share=share, mark=mark)
+        lane = Lane.IMPORT if mark else Lane.PAST if historical else Lane.NOW
+        parts.queue.append(target, events, lane=lane, share=share, mark=mark)
         if time.monotonic() - self._quota_checked > _QUOTA_SECONDS:
             self._retry_due(parts)
         if self._delivers:
@@ -142,9 +143,9 @@ class Outbox:
         """How many more events fit into this share of the outbox."""
         return self._parts().queue.room(share)
 
-    def waiting(self, *, historical: bool) -> int:
-        """How many events of this project wait, of now or of the past."""
-        return self._parts().queue.count(self._target(), historical=historical)
+    def importing(self) -> int:
+        """How many imported events of this project wait."""
+        return self._parts().queue.count(self._target(), Lane.IMPORT)
 
     def mark(self, source: str) -> Mark:
         """How far the import of `source` has come."""

@@ -7,10 +7,10 @@ from uuid import UUID
 
 from posthog_mcp.outbox import persons
 from posthog_mcp.outbox.database import Database, Part, mending
-from posthog_mcp.outbox.rows import Batch, Event, Mark, OutboxFull, Row, Target
+from posthog_mcp.outbox.rows import Batch, Event, Lane, Mark, OutboxFull, Row, Target
 
 MOST_EVENTS, MOST_BYTES = 1_000_000, 1 << 30
-_ROW = "seq, uuid, historical, events.who, body, at"
+_ROW = "seq, uuid, lane, who, body, at"  # of constants, so no query is made of anything given
 _PAGE = 4096
 _REMEMBERED = 100_000  # delivered uuids that can still be told from unknown ones
 _HOLD_SECONDS, _LONGEST_HOLD = 5.0, 600.0
@@ -37,7 +37,7 @@ class Queue(Part):
         target: Target,
         events: Sequence[Event],
         *,
-        historical: bool = False,
+        lane: Lane = Lane.NOW,
         share: float = 1.0,
         mark: Mark | None = None,
     ) -> None:
@@ -46,7 +46,7 @@ class Queue(Part):
         Args:
             target: Where they go.
             events: In their order.
-            historical: They are from the past.
+            lane: In which line they wait.
             share: How much of the room these may fill.
             mark: How far the import has come with them.
 
@@ -55,7 +55,7 @@ class Queue(Part):
         """
         now = time.time()
         rows = [
-            (target.id, event.uuid.bytes, historical, zlib.crc32(event.distinct_id.encode()), now, event.body)
+            (target.id, event.uuid.bytes, lane, zlib.crc32(event.distinct_id.encode()), now, event.body)
             for event in events
         ]
         with self.file.transaction() as db:
@@ -69,8 +69,7 @@ class Queue(Part):
                 (target.id, target.host, target.token),
             )
             added = db.executemany(
-                "INSERT OR IGNORE INTO events (target, uuid, historical, who, at, body)"
-                " VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT OR IGNORE INTO events (target, uuid, lane, who, at, body) VALUES (?, ?, ?, ?, ?, ?)",
                 rows,
             ).rowcount
             db.execute("UPDATE total SET events = events + ?", (max(0, added),))
@@ -100,18 +99,18 @@ class Queue(Part):
 
     @mending
     def next_batch(
-        self, target: Target, most: int, most_bytes: int, *, historical: bool, other_than: int = -1
+        self, target: Target, most: int, most_bytes: int, *, lane: int, other_than: int = -1
     ) -> Batch:
-        """The oldest events of the target that fit into one request; at least one where any may be sent.
+        """The oldest events of a lane that fit into one request; at least one where any may be sent.
 
         Those of people who are held back stay, and so do those of the person `other_than`.
         """
         rows: list[Row] = []
         room = most_bytes
         for row in self.file.db.execute(
-            f"SELECT {_ROW} FROM events WHERE target = ? AND historical = ? AND who != ?"  # noqa: S608 - constants
+            f"SELECT {_ROW} FROM events WHERE target = ? AND lane = ? AND who != ?"  # noqa: S608
             " AND who NOT IN (SELECT who FROM held WHERE target = ?) ORDER BY seq LIMIT ?",
-            (target.id, historical, other_than, target.id, most),
+            (target.id, lane, other_than, target.id, most),
         ):
             found = Row(*row)
             room -= len(found.body)
@@ -123,12 +122,17 @@ class Queue(Part):
     @mending
     def held_row(self, target: Target) -> Row | None:
         """The first event of a person who was held back and whose time has come."""
-        row = self.file.db.execute(
-            f"SELECT {_ROW} FROM held JOIN events"  # noqa: S608 - constants
-            " ON events.target = held.target AND events.who = held.who"
-            " WHERE held.target = ? AND until <= ? ORDER BY historical, seq LIMIT 1",
-            (target.id, time.time()),
+        due = self.file.db.execute(
+            "SELECT who FROM held WHERE target = ? AND until <= ? LIMIT 1", (target.id, time.time())
         ).fetchone()
+        if not due:
+            return None
+        row = self.file.db.execute(
+            f"SELECT {_ROW} FROM events WHERE target = ? AND who = ? ORDER BY lane, seq LIMIT 1",  # noqa: S608
+            (target.id, due[0]),
+        ).fetchone()
+        if not row:
+            self.file.db.execute("DELETE FROM held WHERE target = ? AND who = ?", (target.id, due[0]))
         return Row(*row) if row else None
 
     @mending
@@ -146,18 +150,18 @@ class Queue(Part):
         return found is not None
 
     @mending
-    def count(self, target: Target, *, historical: bool) -> int:
-        """How many events of now or of the past wait for the target."""
+    def count(self, target: Target, lane: Lane) -> int:
+        """How many events wait for the target in this lane."""
         (count,) = self.file.db.execute(
-            "SELECT count(*) FROM events WHERE target = ? AND historical = ?", (target.id, historical)
+            "SELECT count(*) FROM events WHERE target = ? AND lane = ?", (target.id, lane)
         ).fetchone()
         return count
 
     @mending
     def waits(self, target: Target, uuid: UUID) -> bool:
-        """Whether this event still waits."""
+        """Whether this event still waits; not for imported ones."""
         found = self.file.db.execute(
-            "SELECT 1 FROM events WHERE target = ? AND uuid = ?", (target.id, uuid.bytes)
+            "SELECT 1 FROM events WHERE target = ? AND uuid = ? AND lane < 2", (target.id, uuid.bytes)
         ).fetchone()
         return found is not None
 
@@ -179,10 +183,13 @@ class Queue(Part):
         """Forget what PostHog has taken."""
         with self.file.transaction() as db:
             self._remove(target, rows)
-            db.executemany("INSERT OR IGNORE INTO delivered (uuid) VALUES (?)", [(row.uuid,) for row in rows])
-            db.execute(
-                "DELETE FROM delivered WHERE seq <= (SELECT max(seq) FROM delivered) - ?", (_REMEMBERED,)
-            )
+            if rows[0].lane != Lane.IMPORT:
+                db.executemany(
+                    "INSERT OR IGNORE INTO delivered (uuid) VALUES (?)", [(row.uuid,) for row in rows]
+                )
+                db.execute(
+                    "DELETE FROM delivered WHERE seq <= (SELECT max(seq) FROM delivered) - ?", (_REMEMBERED,)
+                )
             self._let_go(target, rows)
 
     @mending
@@ -199,13 +206,13 @@ class Queue(Part):
         with self.file.transaction() as db:
             kept = self._remove(target, rows)
             db.executemany(
-                "INSERT INTO dead (target, uuid, historical, who, body, reason, died, again)"
+                "INSERT INTO dead (target, uuid, lane, who, body, reason, died, again)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 [
                     (
                         target.id,
                         row.uuid,
-                        row.historical,
+                        row.lane,
                         row.who,
                         row.body,
                         reason,

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import IntEnum
 from typing import Any, NamedTuple, Self
 from uuid import UUID
 
@@ -67,13 +68,21 @@ class Event(NamedTuple):
     change: PersonChange | None = None
 
 
+class Lane(IntEnum):
+    """The lines that events wait in. Those of an earlier one go first: an import keeps nobody waiting."""
+
+    NOW = 0
+    PAST = 1
+    IMPORT = 2  # nobody asks for these by their uuid, so it is neither indexed nor remembered
+
+
 class Row(NamedTuple):
     """An event that waits. A tuple, because there are so many of them.
 
     Attributes:
         seq: Its place in the order of arrival.
         uuid: Its id.
-        historical: Whether it goes down PostHog's lane for old events.
+        lane: In which line it waits.
         who: A number for its distinct id; events of one number are sent in their order.
         body: Its JSON.
         at: When it was taken in, in seconds since 1970.
@@ -81,7 +90,7 @@ class Row(NamedTuple):
 
     seq: int
     uuid: bytes
-    historical: bool
+    lane: int
     who: int
     body: bytes
     at: float

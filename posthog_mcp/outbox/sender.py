@@ -22,7 +22,7 @@ from posthog_mcp.outbox import leases
 from posthog_mcp.outbox.leases import Leases
 from posthog_mcp.outbox.queue import Queue
 from posthog_mcp.outbox.quota import limited_rows
-from posthog_mcp.outbox.rows import Batch, OutboxUnusable, Row, Target
+from posthog_mcp.outbox.rows import Batch, Lane, OutboxUnusable, Row, Target
 
 _log = logging.getLogger(__name__)
 
@@ -178,8 +178,8 @@ class Sender:
             return _Turn([due], held=True)
         wait = self._queue.seconds_until_due(self._target)
         wait = _GATHER_SECONDS if wait is None else min(wait, _GATHER_SECONDS)
-        for historical in (False, True):
-            batch = self._queue.next_batch(self._target, self._most, self._most_bytes, historical=historical)
+        for lane in Lane:
+            batch = self._queue.next_batch(self._target, self._most, self._most_bytes, lane=lane)
             gathering = self._seconds_until_ripe(batch)
             if batch.rows and gathering <= 0:
                 return _Turn(batch.rows)
@@ -236,9 +236,7 @@ class Sender:
 
     async def _others_pass(self, row: Row) -> bool:
         """Whether PostHog takes another person's event while it fails on this one."""
-        others = self._queue.next_batch(
-            self._target, 1, 1, historical=row.historical, other_than=row.who
-        ).rows
+        others = self._queue.next_batch(self._target, 1, 1, lane=row.lane, other_than=row.who).rows
         if not others:
             return False
         try:
@@ -296,7 +294,7 @@ class Sender:
             answer = await self._client.send_batch(
                 [row.body for row in rows],
                 token=self._target.token,
-                historical=bool(rows[0].historical),  # SQLite knows only 0 and 1
+                historical=rows[0].lane != Lane.NOW,
                 seconds=_SEND_SECONDS,
             )
         except (Invalid, TooLarge) as error:
