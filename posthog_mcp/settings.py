@@ -300,7 +300,12 @@ VARIABLES: tuple[Variable, ...] = (
         "tokens of callers over HTTP, commas between",
         secret=True,
     ),
-    Variable(PREFIX + "OAUTH_ISSUER", "oauth_issuer", read.url("https", "http"), "issuer of callers' tokens"),
+    Variable(
+        PREFIX + "OAUTH_ISSUER",
+        "oauth_issuer",
+        read.url("https", "http"),
+        "issuer of callers' tokens; not supported yet: the HTTP service refuses to start with it",
+    ),
     Variable(PREFIX + "ALLOWED_HOSTS", "allowed_hosts", read.names, "Host headers taken over HTTP"),
     Variable(PREFIX + "ALLOWED_ORIGINS", "allowed_origins", read.names, "Origin headers taken over HTTP"),
     Variable(

@@ -29,8 +29,6 @@ SEMVER = SEMVER_COMPARE | SEMVER_RANGE
 _EXACT = 2**53
 # From this `property_matching_version` on, the words true and false are compared as text.
 _TEXT_ONLY = 2
-# What PostHog's server knows beyond its packages; a local evaluation cannot decide these.
-SERVER_ONLY = frozenset({"icontains_multi", "not_icontains_multi", "is_date_exact"})
 SERVER_ALIASES = {"min": "gte", "max": "lte"}
 
 # On the server a person without the property passes these.

@@ -84,6 +84,8 @@ def _words(model: type[Input], problem: ErrorDetails, without: Collection[str]) 
             return f"`{where}` is too short: at least {context['min_length']}."
         case "greater_than_equal" | "greater_than" | "less_than_equal" | "less_than":
             return f"`{where}` is {_given(problem)}; {_bound(problem['type'], context)}."
+        case "string_pattern_mismatch":
+            return f"`{where}` is {_given(problem)}; it must match {context['pattern']}."
         case "value_error":
             return f"`{where}` {context['error']}; it is {_given(problem)}."
         case kind:

@@ -12,6 +12,7 @@ import anyio
 
 from posthog_mcp.api.calls import WAIT_SHARE, Patience, patience
 from posthog_mcp.api.errors import PostHogError
+from posthog_mcp.api.keys import KeyType
 from posthog_mcp.limits import waiting
 from posthog_mcp.render import render
 from posthog_mcp.safety import audit, clean, fence
@@ -31,6 +32,11 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+_KINDS = {
+    "project": (KeyType.PROJECT,),
+    "personal": (KeyType.PERSONAL, KeyType.OAUTH),
+    "secret": (KeyType.SECRET,),
+}
 _LONGEST_ERROR = 4_000
 """Characters; Claude Code cuts errors at about 10,000."""
 _SECONDS_TO_THINK = 300
@@ -115,6 +121,7 @@ class Dispatcher:
 
     async def _run(self, tool: Tool, context: Context, args: Any) -> Result:
         """Run a tool: its waits for limits have one sum, and its caller is told of them."""
+        _have_a_key(tool, context)
         told = waiting.set(context.waits)
         shared = patience.set(Patience(self._settings.call_seconds * WAIT_SHARE))
         try:
@@ -162,7 +169,8 @@ class Dispatcher:
     def _refused_by_posthog(self, error: PostHogError) -> Answer:
         if not error.said:
             return self._error(str(error))
-        why = error.why.replace(f"says: {error.said}", "says why below").replace(error.said, "what is below")
+        said = error.said.rstrip(".")
+        why = error.why.replace(f": {said}", " what stands below").replace(said, "what stands below")
         words = self._error(" ".join(filter(None, (error.what, why, error.next_step)))).text
         return Answer(f"{words}\n{fence(self._error(error.said).text)}", is_error=True)
 
@@ -171,6 +179,17 @@ class Dispatcher:
         if tool.read_only:
             return f"{what} Ask for less: a shorter period, fewer rows, or a narrower filter."
         return f"{what} Look whether it happened before you call it again."
+
+
+def _have_a_key(tool: Tool, context: Context) -> None:
+    """Refuse before anything is looked up for the tool, in the tool's name and with the scopes it needs.
+
+    Raises:
+        WrongKey: No configured key is of a kind that the tool can work with.
+    """
+    wanted = tuple(kind for key in tool.keys for kind in _KINDS[key])
+    if wanted:
+        context.api.keys.choose(wanted, tool.name, tool.scopes, context.api.hosts)
 
 
 def _without_haste(

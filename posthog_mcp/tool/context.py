@@ -71,6 +71,7 @@ class Services:
     settings: Settings
     projects: dict[int, Project] = field(default_factory=dict[int, Project])
     token_project: Project | None = None
+    token_asked: bool = False
     outbox: Outbox | None = None
     flags: DefinitionsSource | None = None
 
@@ -180,13 +181,14 @@ class Context:
         token = self.settings.project_token
         if token is None or self.settings.personal_api_key is None:
             return None
-        if self.services.token_project is None:
+        if not self.services.token_asked:
             try:
                 seen = await self.list_projects()
             except PostHogError:
                 return None  # a key that may not list projects is no reason to fail what needs none
             mine = (project for project in seen if project.token == token.get_secret_value())
             self.services.token_project = next(mine, None)
+            self.services.token_asked = True
         return self.services.token_project
 
     def outbox(self) -> Outbox:

@@ -14,12 +14,16 @@ from posthog_mcp.tool.context import Context, ToolFailure
 
 MOST_SHOWN = 20  # uuids and problems repeated in an answer
 _WAIT_SECONDS = 10.0
-_ON_DISK = "Safe on disk; PostHog gets them within seconds, and shows them to queries a moment later."
+_ON_DISK = "Safe on disk; PostHog gets them as soon as it answers, usually within seconds."
 _IN_MEMORY = (
     "Kept in memory alone, as this server was told: PostHog gets them within seconds, but they are lost if "
     "the server is ended before."
 )
 _NOT_YET = "Not delivered yet: it goes on in the background, and check_delivery tells how far it is."
+_NO_PROJECT = (
+    "The project token belongs to no project that the personal key sees; if they should be one project's, "
+    "check POSTHOG_API_KEY."
+)
 _ROOM = (
     "Make room on the disk, or set POSTHOG_MCP_DATA_DIR to a directory that can be written; "
     "POSTHOG_MCP_OUTBOX=memory does without a disk."
@@ -92,6 +96,8 @@ async def _sent(
     project = await ctx.token_project()
     if project:
         answer["project"] = str(project)
+    elif ctx.services.token_asked:
+        notes = [*notes, _NO_PROJECT]
     return _with_notes(answer, notes)
 
 

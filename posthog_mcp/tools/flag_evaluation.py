@@ -1,5 +1,6 @@
 """What a person gets for feature flags, and why."""
 
+import difflib
 from typing import Annotated, Any
 
 from pydantic import Field, field_validator
@@ -73,15 +74,22 @@ async def evaluate_flags(ctx: Context, args: EvaluateFlags) -> Table:
         result.notes.append(f"Set here within the last ten minutes, and used: {', '.join(sorted(lately))}.")
     missing = [key for key in args.flags if key not in result.verdicts]
     if missing:
-        result.notes.append(f"There is no such flag: {', '.join(missing)}. list_flags shows the keys.")
+        result.notes.append(_not_found(missing, result))
     verdicts = [result.verdicts[key] for key in sorted(result.verdicts)]
     return Table(
         about=[f"Flags for {args.distinct_id}.", *result.notes],
         columns=["flag", "value", "reason", "payload", "from", *(["how"] if args.explain else [])],
         rows=[_row(verdict, explain=args.explain) for verdict in verdicts],
         outsiders=frozenset({"how"} if args.explain else ()),
-        empty=["The project has no active flag of that name. list_flags shows which there are."],
+        empty=[] if args.flags else ["The project has no active flag. create_flag makes one."],
     )
+
+
+def _not_found(missing: list[str], result: Evaluation) -> str:
+    known = list(result.definitions.flags) if result.definitions else []
+    near = {name for key in missing for name in difflib.get_close_matches(key, known, n=2)}
+    similar = f" Similar keys: {', '.join(sorted(near))}." if near else ""
+    return f"There is no such flag: {', '.join(missing)}.{similar} list_flags shows every key."
 
 
 def _row(verdict: Verdict, *, explain: bool) -> list[Any]:

@@ -1,15 +1,19 @@
 """HogQL: any question in SQL, and the names to ask it with."""
 
 import difflib
+import logging
+from collections.abc import Callable
 from typing import Any, Literal
 from uuid import uuid4
 
 import anyio
 from pydantic import Field
 
-from posthog_mcp.api.errors import Invalid, QueryTimeout
+from posthog_mcp.api.errors import Invalid, PostHogError, QueryTimeout
 from posthog_mcp.render import Table
 from posthog_mcp.tool import Access, Context, JsonObject, Project, ProjectInput, ToolFailure, tool
+
+_log = logging.getLogger(__name__)
 
 _QUERY = "/api/projects/{project_id}/query/"
 _ONE_QUERY = _QUERY + "{id}/"
@@ -54,7 +58,7 @@ async def query_hogql(ctx: Context, args: QueryHogql) -> Table:
         about=[f"Project {project}, times in {answer.get('timezone') or 'UTC'}.{_freshness(answer)}", *notes],
         columns=columns,
         rows=answer.get("results") or [],
-        more=_continue,
+        more=_rest(answer),
         has_more=bool(answer.get("hasMore")),
         outsiders=frozenset(name for name, kind in types if _carries_words(kind)),
         empty=[
@@ -87,7 +91,9 @@ async def _run(ctx: Context, project: Project, args: QueryHogql, notes: list[str
         finished = True
     except Invalid as error:
         finished = True
-        error.next_step = " ".join([*notes, error.next_step])
+        # What may be misspelt explains the refusal; that it would have been slow does not.
+        names = [note for note in notes if not note.startswith(("No LIMIT", "No time range"))]
+        error.next_step = " ".join([*names, error.next_step])
         raise
     except QueryTimeout as error:
         finished = True
@@ -105,11 +111,17 @@ async def _run(ctx: Context, project: Project, args: QueryHogql, notes: list[str
 async def _cancel(ctx: Context, project: Project, query_id: str) -> None:
     """Nobody waits for the answer any more, so PostHog should not work on it."""
     with anyio.CancelScope(shield=True), anyio.move_on_after(_CANCEL_SECONDS):
-        await ctx.api.delete(_ONE_QUERY, project_id=project.id, id=query_id)
+        try:
+            await ctx.api.delete(_ONE_QUERY, project_id=project.id, id=query_id)
+        except PostHogError as error:
+            # Why the query itself did not finish is what its caller has to read.
+            _log.info("a query could not be cancelled: %s", error.what)
 
 
-def _continue(shown: int) -> str:
-    return f"add LIMIT (50,000 at most), or a WHERE that starts behind row {shown} in the order of the query."
+def _rest(answer: Json) -> Callable[[int], str]:
+    """How to get at the rows that are not shown; PostHog names its limit where it set one itself."""
+    first = "add LIMIT (50,000 at most)" if answer.get("limit") else "select fewer or shorter columns"
+    return lambda shown: f"{first}, or add a WHERE that starts behind row {shown} in the order of the query."
 
 
 def _freshness(answer: Json) -> str:

@@ -52,14 +52,14 @@ class Nothing(Input):
     """No arguments."""
 
 
-@tool(area="events", access=Access.WRITE, title="Send", keys=("project",), idempotent=True)
+@tool(area="events", access=Access.WRITE, title="Send", keys=(), idempotent=True)
 async def send(ctx: Context, args: Nothing) -> Text:
     """Do as if something were sent."""
     del ctx, args
     return Text("sent")
 
 
-@tool(area="flags", access=Access.FULL, title="Destroy", destructive=True)
+@tool(area="flags", access=Access.FULL, title="Destroy", destructive=True, keys=())
 async def destroy(ctx: Context, args: Nothing) -> Text:
     """Do as if something were deleted."""
     del args
@@ -67,7 +67,7 @@ async def destroy(ctx: Context, args: Nothing) -> Text:
     return Text("gone")
 
 
-@tool(area="web", access=Access.READ, title="Rarely used", default=False)
+@tool(area="web", access=Access.READ, title="Rarely used", default=False, keys=())
 async def rare(ctx: Context, args: Nothing) -> Text:
     """Something that is not in the default catalogue."""
     del ctx, args
