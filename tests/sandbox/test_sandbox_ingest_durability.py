@@ -181,6 +181,88 @@ async def test_an_early_answer_is_durable_and_settling_makes_it_visible(tmp_path
     assert len(engine.rows("events")) == 20
 
 
+async def test_many_small_commits_of_a_killed_process_arrive_at_the_start_once_and_in_few_inserts(
+    tmp_path: Path,
+):
+    lost = opened(tmp_path, RecordingEngine())
+    lost.early = True
+    for number in range(1000):
+        await lost.accept(batch({"$set": {"n": number}}, start=number))
+    lost._delivery._running.cancel()  # type: ignore[union-attr]  # the process dies: what it owes stays owed
+    assert lost._engine.inserts == []  # type: ignore[attr-defined]
+    engine = RecordingEngine()
+    assert await opened(tmp_path, engine).start() == []
+    assert [(table, len(rows)) for table, rows in engine.inserts] == [
+        ("person_distinct_ids", 1),
+        ("persons", 1000),
+        ("events", 1000),
+    ]
+    assert len(engine.rows("events")) == 1000
+    assert (tmp_path / "s.journal.ingest").stat().st_size == 0
+
+
+async def test_no_insert_at_the_start_is_much_larger_than_the_limit(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr("posthog_mcp.sandbox.ingest.delivery._INSERT_BYTES", 20_000)
+    lost = opened(tmp_path, RecordingEngine())
+    lost.early = True
+    for number in range(100):
+        await lost.accept(batch({"text": "x" * 1000}, start=number))
+    lost._delivery._running.cancel()  # type: ignore[union-attr]
+    engine = RecordingEngine()
+    await opened(tmp_path, engine).start()
+    events = [len(rows) for table, rows in engine.inserts if table == "events"]
+    assert sum(events) == 100
+    assert 5 <= max(events) <= 20
+
+
+class Held(RecordingEngine):
+    """Keeps each insert waiting until it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reached, self.go = asyncio.Event(), asyncio.Event()
+
+    async def insert(self, table: str, rows: bytes) -> None:
+        self.reached.set()
+        await self.go.wait()
+        await super().insert(table, rows)
+
+
+async def test_what_arrived_leaves_the_journal_while_more_is_under_way(tmp_path: Path):
+    engine = Held()
+    ingest = opened(tmp_path, engine)
+    ingest.early = True
+    for number in range(50):
+        await ingest.accept(batch({}, start=number))
+    first = asyncio.create_task(ingest.settled())
+    await engine.reached.wait()
+    await ingest.accept(batch({}, start=50))
+    engine.go.set()
+    await first
+    left = [rows["events"] for _, rows in ingest._journal.entries()]
+    assert len(left) == 1
+    assert b"000000000050" in left[0]
+    await ingest.accept(batch({}, start=51))
+    ingest._delivery._running.cancel()  # type: ignore[union-attr]  # the process dies
+    again = RecordingEngine()
+    await opened(tmp_path, again).start()
+    assert [row["uuid"][-2:] for row in again.rows("events")] == ["50", "51"]
+
+
+async def test_a_mistake_of_ours_is_logged_with_its_place_once(tmp_path: Path, caplog, monkeypatch):
+    monkeypatch.setattr("posthog_mcp.sandbox.ingest.delivery._RETRY_SECONDS", 0.01)
+    engine = RecordingEngine()
+    engine.failures = [TypeError("not bytes"), TypeError("not bytes")]  # type: ignore[list-item]
+    ingest = opened(tmp_path, engine)
+    ingest.early = True
+    await ingest.accept(batch({}))
+    async with asyncio.timeout(5):
+        while not engine.rows("events"):  # noqa: ASYNC110 - nobody is told of it
+            await asyncio.sleep(0.01)
+    assert [bool(record.exc_info) for record in caplog.records] == [True, False]
+    assert "not bytes" in caplog.text
+
+
 async def test_an_early_answer_reaches_the_engine_without_being_asked_for(tmp_path: Path):
     engine = RecordingEngine()
     ingest = opened(tmp_path, engine)

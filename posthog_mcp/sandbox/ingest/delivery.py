@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Final
 from posthog_mcp.sandbox.engine import EngineError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from posthog_mcp.sandbox.engine import Engine
     from posthog_mcp.sandbox.ingest.journal import Journal, Rows
 
 _log = logging.getLogger(__name__)
 _GATHER_SECONDS: Final = 0.05
-_GATHER_BYTES: Final = 8 * 1024 * 1024
+_INSERT_BYTES: Final = 8 * 1024 * 1024
 _RETRY_SECONDS: Final = 1.0
 _JOURNAL_LIMIT: Final = 64 * 1024 * 1024
 _ENGINE_STOPPED: Final = 0
@@ -43,7 +45,7 @@ class Delivery:
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
         self._work = asyncio.Event()
         self._urgent = asyncio.Event()
-        self._failing = False
+        self._failure = ""
         self._closed = False
         self._running: asyncio.Task[None] | None = None
 
@@ -89,37 +91,42 @@ class Delivery:
                 await self._gather()
             self._urgent.clear()
             await self._deliver()
-            if self._closed and (self._failing or not self._owed):
+            if self._closed and (self._failure or not self._owed):
                 return
 
     async def _gather(self) -> None:
         """Let more come together, unless somebody waits or it is much already."""
-        if not self._failing and sum(len(rows.get("events", b"")) for rows in self._owed) > _GATHER_BYTES:
+        if not self._failure and sum(map(_size, self._owed)) > _INSERT_BYTES:
             return
         try:
-            async with asyncio.timeout(_RETRY_SECONDS if self._failing else _GATHER_SECONDS):
+            async with asyncio.timeout(_RETRY_SECONDS if self._failure else _GATHER_SECONDS):
                 await self._urgent.wait()
         except TimeoutError:
             return
 
     async def _deliver(self) -> None:
-        count = len(self._owed)
+        owed, written = list(self._owed), self._journal.size()
         try:
-            for table, lines in _joined(self._owed).items():
+            for table, lines in joined(owed):
                 await self._insert(table, lines)
+            self._journal.drop(written)
         except Exception as error:  # noqa: BLE001 - whoever waits is told, and the rows are tried again
-            _log.warning("The engine did not take %d commits: %s", count, error)
-            self._failing = True
+            self._report(error, len(owed))
             self._tell(self._added, EngineDown() if isinstance(error, EngineError) else error)
             return
-        self._failing = False
-        del self._owed[:count]
-        self._arrived += count
-        if not self._owed:
-            self._journal.cut(0)
-            if not self._closed:
-                self._work.clear()
+        self._failure = ""
+        del self._owed[: len(owed)]
+        self._arrived += len(owed)
+        if not self._owed and not self._closed:
+            self._work.clear()
         self._tell(self._arrived, None)
+
+    def _report(self, error: Exception, commits: int) -> None:
+        """Log a failure; what is not the engine's own is a mistake of ours, whose place is told once."""
+        failure = repr(error)
+        ours = not isinstance(error, EngineError) and failure != self._failure
+        _log.warning("The engine did not take %d commits: %s", commits, failure, exc_info=ours)
+        self._failure = failure
 
     async def _insert(self, table: str, lines: bytes) -> None:
         try:
@@ -143,11 +150,35 @@ class Delivery:
                 arrival.set_exception(error)
 
 
-def _joined(commits: list[Rows]) -> Rows:
-    """The rows of many commits by table; events last, so that none is seen without its person."""
+def joined(commits: Iterable[Rows]) -> Iterator[tuple[str, bytes]]:
+    """Join the rows of commits to few inserts of some 8 MB, whose cost hardly depends on their size.
+
+    Args:
+        commits: In their order.
+
+    Yields:
+        Table and rows of an insert; events after what was committed with them, so that none is seen without
+        its person.
+    """
+    together: list[Rows] = []
+    size = 0
+    for rows in commits:
+        together.append(rows)
+        size += _size(rows)
+        if size > _INSERT_BYTES:
+            yield from _by_table(together)
+            together, size = [], 0
+    yield from _by_table(together)
+
+
+def _by_table(commits: list[Rows]) -> Iterator[tuple[str, bytes]]:
     tables: dict[str, list[bytes]] = {}
     for rows in commits:
         for table, lines in rows.items():
             tables.setdefault(table, []).append(lines)
-    tables["events"] = tables.pop("events", [])
-    return {table: b"\n".join(lines) for table, lines in tables.items() if lines}
+    for table in sorted(tables, key="events".__eq__):
+        yield table, b"\n".join(tables[table])
+
+
+def _size(rows: Rows) -> int:
+    return sum(map(len, rows.values()))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from posthog_mcp.sandbox.ingest import mirror
 from posthog_mcp.sandbox.ingest.definitions import Definitions
-from posthog_mcp.sandbox.ingest.delivery import Delivery
+from posthog_mcp.sandbox.ingest.delivery import Delivery, joined
 from posthog_mcp.sandbox.ingest.events import Processor, RawEvent
 from posthog_mcp.sandbox.ingest.groups import Group, Groups
 from posthog_mcp.sandbox.ingest.journal import Journal
@@ -93,10 +93,9 @@ class Ingest:
             The mirror's tables that had to be written anew.
         """
         last = self._seen.last()
-        for number, rows in self._journal.entries():
-            if number <= last:
-                for table, lines in rows.items():
-                    await self._engine.insert(table, lines)
+        committed = (rows for number, rows in self._journal.entries() if number <= last)
+        for table, lines in joined(committed):
+            await self._engine.insert(table, lines)
         self._journal.cut(0)
         return await mirror.repair(self._store, self._engine, self.people, self.groups)
 
