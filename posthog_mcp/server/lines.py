@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from mcp.types import INVALID_REQUEST, PARSE_ERROR, JSONRPCMessage, jsonrpc_message_adapter
+from mcp.types import (
+    INVALID_REQUEST,
+    PARSE_ERROR,
+    JSONRPCMessage,
+    JSONRPCNotification,
+    jsonrpc_message_adapter,
+)
 from pydantic import ValidationError
+from pydantic_core import from_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,7 +27,9 @@ LONGEST_LINE = 4 * 1024 * 1024
 _ENDS = 4096  # bytes kept of each end of a line that is dropped, to find the id in
 _ID = rb'"id"\s*:\s*("(?:[^"\\]|\\.){1,256}"|-?\d{1,18})'
 # Clients write the id near the start or at the very end. Nested ids are not followed by the last brace.
-_ID_AT_START = re.compile(rb'\A\s*\{\s*(?:"(?:jsonrpc|method)"\s*:\s*"[^"]{1,200}"\s*,\s*)*' + _ID)
+_ID_AT_START = re.compile(
+    rb'\A(?:\xef\xbb\xbf)?\s*\{\s*(?:"(?:jsonrpc|method)"\s*:\s*"[^"]{1,200}"\s*,\s*)*' + _ID
+)
 _ID_AT_END = re.compile(rb",\s*" + _ID + rb'\s*(?:,\s*"(?:jsonrpc|method)"\s*:\s*"[^"]{1,200}"\s*)*\}\s*\Z')
 
 
@@ -37,17 +47,21 @@ class Refusal:
         return json.dumps({"jsonrpc": "2.0", "id": self.id, "error": error}).encode() + b"\n"
 
 
-def messages(read: Callable[[], bytes]) -> Iterator[JSONRPCMessage | Refusal]:
-    """The messages of a stream.
+def messages(read: Callable[[], bytes]) -> Iterator[tuple[JSONRPCMessage | Refusal, int]]:
+    """The messages of a stream, each with the bytes of its line (0 for a line that was dropped).
+
+    A byte order mark before the first one is ignored: Windows shells write it when they pipe text.
 
     Args:
         read: Gives the next bytes, blocking until there are some; none at the end.
     """
+    mark = codecs.BOM_UTF8
     for line in _lines(read):
         if isinstance(line, Refusal):
-            yield line
-        elif line.strip():
-            yield _message(line)
+            yield line, 0
+        elif text := line.removeprefix(mark).strip():
+            yield _message(text), len(line)
+        mark = b""
 
 
 def _lines(read: Callable[[], bytes]) -> Iterator[bytes | Refusal]:
@@ -71,9 +85,16 @@ def _lines(read: Callable[[], bytes]) -> Iterator[bytes | Refusal]:
 
 def _message(line: bytes) -> JSONRPCMessage | Refusal:
     try:
-        return jsonrpc_message_adapter.validate_json(line, by_name=False)
+        message = jsonrpc_message_adapter.validate_json(line, by_name=False)
     except ValidationError:
-        pass
+        return _no_message(line)
+    # The SDK takes a request whose id it cannot read for a notification, and its sender would wait for ever.
+    if isinstance(message, JSONRPCNotification) and "id" in from_json(line):
+        return Refusal(None, INVALID_REQUEST, "The `id` of a request must be a string or an integer.")
+    return message
+
+
+def _no_message(line: bytes) -> Refusal:
     try:
         value: Any = json.loads(line)
     except (ValueError, RecursionError):

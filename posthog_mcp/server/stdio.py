@@ -9,6 +9,7 @@ stop reading. Whatever ends the connection, the process is gone within a second.
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import threading
 from contextlib import suppress
@@ -26,8 +27,11 @@ if TYPE_CHECKING:
     from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
     from mcp.server import Server
 
+_Arrival = tuple[JSONRPCMessage | Refusal, int]  # with the bytes of its line
+
 _MOST_IN_FLIGHT = 64
-_MOST_READ_AHEAD = 256  # lines; beyond them the client has to wait, and its end of input is not seen
+_MOST_READ_AHEAD = 8 * 1024 * 1024  # bytes
+_MESSAGE_BYTES = 1024  # what a message takes at least, however short its line
 _GRACE_SECONDS = 0.5  # for the answers still due when the client has closed its end
 
 
@@ -58,18 +62,42 @@ def _take_wire() -> tuple[int, int]:
     return wire
 
 
+class _ReadAhead:
+    """How much has been read that the server has not yet taken up.
+
+    On Windows the end of input is only seen by reading up to it, so reading goes on while the server is held
+    up: thousands of requests fit. Beyond the limit the client has to wait, lest it fill the memory.
+    """
+
+    def __init__(self) -> None:
+        self._bytes = 0
+        self._less = threading.Condition()
+
+    def add(self, size: int) -> None:
+        """Count a message of `size` bytes; blocks until there is room."""
+        with self._less:
+            self._less.wait_for(lambda: self._bytes < _MOST_READ_AHEAD)
+            self._bytes += size + _MESSAGE_BYTES
+
+    def remove(self, size: int) -> None:
+        """The server has taken up a message of `size` bytes."""
+        with self._less:
+            self._bytes -= size + _MESSAGE_BYTES
+            self._less.notify()
+
+
 class _Connection:
     def __init__(self, wire_in: int, wire_out: int, stop: anyio.Event, ending: Ending) -> None:
         self._stop = stop
         self._wire_in, self._wire_out, self._ending = wire_in, wire_out, ending
         self._loop = asyncio.get_running_loop()
-        self._read_ahead = threading.Semaphore(_MOST_READ_AHEAD)
+        self._read_ahead = _ReadAhead()
         self._permits = anyio.Semaphore(_MOST_IN_FLIGHT)
         self._open = 0  # messages read and not yet dealt with
         self._ended = False
 
     async def run(self, server: Server[Any]) -> None:
-        arrived_send, arrived = anyio.create_memory_object_stream[JSONRPCMessage | Refusal](_MOST_READ_AHEAD)
+        arrived_send, arrived = anyio.create_memory_object_stream[_Arrival](math.inf)  # _ReadAhead bounds it
         to_server, from_client = anyio.create_memory_object_stream[SessionMessage | Exception]()
         out_send, out = anyio.create_memory_object_stream[SessionMessage | Refusal](_MOST_IN_FLIGHT)
         async with anyio.create_task_group() as tasks:
@@ -80,7 +108,7 @@ class _Connection:
             await self._stop.wait()
             tasks.cancel_scope.cancel()
 
-    def _read(self, arrived: MemoryObjectSendStream[JSONRPCMessage | Refusal]) -> None:
+    def _read(self, arrived: MemoryObjectSendStream[_Arrival]) -> None:
         """The reading thread."""
 
         def read() -> bytes:
@@ -89,15 +117,15 @@ class _Connection:
             except OSError:
                 return b""
 
-        def hand_over(item: JSONRPCMessage | Refusal) -> None:
+        def hand_over(arrival: _Arrival) -> None:
             self._open += 1
             with suppress(anyio.BrokenResourceError):  # the connection has ended meanwhile
-                arrived.send_nowait(item)
+                arrived.send_nowait(arrival)
 
         with suppress(RuntimeError):  # the loop is closed: the process is ending already
-            for item in messages(read):
-                self._read_ahead.acquire()
-                self._loop.call_soon_threadsafe(hand_over, item)
+            for item, size in messages(read):
+                self._read_ahead.add(size)
+                self._loop.call_soon_threadsafe(hand_over, (item, size))
             self._ending.begin()
             self._loop.call_soon_threadsafe(self._end_of_input)
 
@@ -119,13 +147,13 @@ class _Connection:
 
     async def _pump(
         self,
-        arrived: MemoryObjectReceiveStream[JSONRPCMessage | Refusal],
+        arrived: MemoryObjectReceiveStream[_Arrival],
         to_server: MemoryObjectSendStream[SessionMessage | Exception],
         out: MemoryObjectSendStream[SessionMessage | Refusal],
     ) -> None:
         async with arrived, to_server, out:
-            async for item in arrived:
-                self._read_ahead.release()
+            async for item, size in arrived:
+                self._read_ahead.remove(size)
                 if isinstance(item, Refusal):
                     await out.send(item)
                 elif isinstance(item, JSONRPCRequest):

@@ -12,7 +12,7 @@ PING = b'{"jsonrpc":"2.0","id":1,"method":"ping"}'
 
 def read_all(*chunks: bytes) -> list[object]:
     rest = list(chunks)
-    return list(messages(lambda: rest.pop(0) if rest else b""))
+    return [item for item, _ in messages(lambda: rest.pop(0) if rest else b"")]
 
 
 @settings(max_examples=50, deadline=None)
@@ -59,6 +59,33 @@ def test_json_that_is_no_message_is_an_invalid_request_with_its_id(line: bytes, 
     assert (refusal.id, refusal.code) == (request_id, -32600)
 
 
+@pytest.mark.parametrize("request_id", ["2.5", "2.0", "1e3", "null", "true", "[1]", '{"a":1}'])
+def test_a_request_whose_id_is_neither_text_nor_an_integer_is_refused(request_id: str) -> None:
+    [refusal] = read_all(b'{"jsonrpc":"2.0","method":"ping","id":%s}\n' % request_id.encode())
+    assert refusal == Refusal(None, -32600, "The `id` of a request must be a string or an integer.")
+
+
+def test_an_id_inside_the_params_of_a_notification_is_none_of_its_own() -> None:
+    [message] = read_all(b'{"jsonrpc":"2.0","method":"notifications/x","params":{"id":2.5}}\n')
+    assert isinstance(message, JSONRPCNotification)
+
+
+@pytest.mark.parametrize("before", [b"\xef\xbb\xbf", b"\xef\xbb\xbf\r\n", b"\xef\xbb\xbf  "])
+def test_a_byte_order_mark_before_the_first_message_is_ignored(before: bytes) -> None:
+    assert [type(item) for item in read_all(before[:1], before[1:] + PING + b"\n")] == [JSONRPCRequest]
+
+
+def test_a_byte_order_mark_further_on_is_refused() -> None:
+    _, refusal = read_all(PING + b"\n\xef\xbb\xbf" + PING + b"\n")
+    assert isinstance(refusal, Refusal)
+    assert (refusal.id, refusal.code) == (1, -32600)
+
+
+def test_each_message_comes_with_the_bytes_of_its_line() -> None:
+    rest = [PING + b"\n" + LONG + b"\nnope\n"]
+    assert [size for _, size in messages(lambda: rest.pop() if rest else b"")] == [len(PING), 0, 4]
+
+
 LONG = b"x" * (LONGEST_LINE + 10)
 
 
@@ -66,6 +93,7 @@ LONG = b"x" * (LONGEST_LINE + 10)
     ("line", "request_id"),
     [
         (b'{"jsonrpc":"2.0","id":5,"method":"tools/call","params":{"a":"' + LONG + b'"}}', 5),
+        (b'\xef\xbb\xbf{"id":5,"method":"tools/call","params":{"a":"' + LONG + b'"}}', 5),
         (b'{"method":"tools/call","params":{"id":9,"a":"' + LONG + b'"},"jsonrpc":"2.0","id":"b-6"}', "b-6"),
         (b'{"method":"tools/call","params":{"a":"' + LONG + b'","id":9}}', None),
         (LONG, None),

@@ -139,13 +139,14 @@ def test_an_impatient_host_that_sends_sigint_and_then_sigterm_sees_code_0(busy: 
 
 
 @posix
+@pytest.mark.parametrize("requests", [60, 1_000])
 @pytest.mark.parametrize("end", ["input", signal.SIGTERM, signal.SIGINT])
 def test_a_client_that_reads_no_more_does_not_keep_the_program(
-    start: Start, end: str | signal.Signals
+    start: Start, end: str | signal.Signals, requests: int
 ) -> None:
     program = start().shake_hands()
     program.stop_reading()
-    program.send(*[request(number, "tools/list") for number in range(60)])
+    program.send(*[request(number, "tools/list") for number in range(requests)])
     if isinstance(end, str):
         program.close_input()
     else:
