@@ -76,6 +76,8 @@ def refuse(error: SettingsError) -> int:
 class LateSandbox:
     """A sandbox that starts when the first call needs it, and ends with this process.
 
+    One that is gone, since it was somebody else's or was killed, is started or joined anew by the next call.
+
     Args:
         settings: The start; keys, host and state are replaced by the sandbox's own.
         data: Directory to keep its data in, shared with others that name it; None for one that goes with it.
@@ -89,19 +91,15 @@ class LateSandbox:
         self._own: Path | None = None
 
     async def settings(self) -> Settings:
-        """The settings that reach the sandbox; starts it at the first call.
+        """The settings that reach the sandbox, the same object while it runs; starts it where none does.
 
         Raises:
             ToolFailure: It does not start.
         """
-        if self._starting is None:
+        if self._starting is None or (self._starting.done() and not self._runs()):
             self._starting = asyncio.create_task(self._start())
-        try:
-            # A cancelled call must not take the start away from the calls that wait for it too.
-            return await asyncio.shield(self._starting)
-        except ToolFailure:
-            self._starting = None
-            raise
+        # A cancelled call must not take the start away from the calls that wait for it too.
+        return await asyncio.shield(self._starting)
 
     async def close(self) -> None:
         """End the sandbox if it is ours, and drop what was to go with it."""
@@ -112,10 +110,15 @@ class LateSandbox:
             if self._own is not None:
                 shutil.rmtree(self._own, ignore_errors=True)
 
+    def _runs(self) -> bool:
+        return self._process is not None and self._process.runs
+
     async def _start(self) -> Settings:
         from posthog_mcp.sandbox.engine.errors import EngineMissing  # noqa: PLC0415 - not without --sandbox
         from posthog_mcp.sandbox.process import SandboxError, SandboxProcess  # noqa: PLC0415
 
+        if self._process is not None:
+            await self._process.stop()
         process = SandboxProcess(data=self._data)
         try:
             await process.start()
@@ -126,7 +129,7 @@ class LateSandbox:
                 "Run `posthog-mcp sandbox` in a terminal to see it fail, or start without --sandbox.",
             ) from None
         self._process = process
-        if self._data is None:
+        if self._data is None and self._own is None:
             self._own = Path(tempfile.mkdtemp(prefix="posthog-mcp-"))
         found = process.environment
         return self._settings.model_copy(

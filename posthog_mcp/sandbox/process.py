@@ -63,6 +63,14 @@ class SandboxProcess:
         """Its process id while it runs and is ours."""
         return self._process.pid if self._process is not None and self._process.returncode is None else None
 
+    @property
+    def runs(self) -> bool:
+        """Whether it still runs; of one we joined, whether it still has the directory."""
+        if not self.joined or self._data is None:
+            return self.pid is not None
+        other = live.find(self._data)
+        return other is not None and other.url == self.url
+
     async def __aenter__(self) -> Self:
         """Start."""
         await self.start()

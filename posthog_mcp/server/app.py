@@ -34,7 +34,7 @@ class LateSettings(Protocol):
     """Settings that are only known when the first call comes."""
 
     async def settings(self) -> Settings:
-        """The settings to reach PostHog with, the same at every call; a ToolFailure where there are none."""
+        """The settings to reach PostHog with, the same object while they hold; ToolFailure without any."""
         ...
 
     async def close(self) -> None:
@@ -71,15 +71,18 @@ class App:
         self._opening = anyio.Lock()
 
     async def services(self) -> Services:
-        """What all calls share, opened at the first call: nothing of it is needed to list the tools."""
-        if self._services is None:
-            async with self._opening:
-                if self._services is None:
-                    settings = await self._late.settings() if self._late else self.settings
-                    self._budgets = Budgets.from_settings(settings)
-                    api = PostHogClient.from_settings(settings, limiter=self._budgets)
-                    self._services = Services(api, settings)
-        return self._services
+        """What all calls share, opened at the first call: nothing of it is needed to list the tools.
+
+        It is opened anew when late settings no longer hold.
+        """
+        async with self._opening:
+            settings = await self._late.settings() if self._late else self.settings
+            if self._services is None or self._services.settings is not settings:
+                await self._release(sending_seconds=0)
+                self._budgets = Budgets.from_settings(settings)
+                api = PostHogClient.from_settings(settings, limiter=self._budgets)
+                self._services = Services(api, settings)
+            return self._services
 
     async def close(self, sending_seconds: float = 0.7) -> None:
         """Close what was opened.
@@ -87,16 +90,22 @@ class App:
         Args:
             sending_seconds: How long events that still wait may be sent; those left are safe on disk.
         """
-        if self._services is not None:
-            if self._services.outbox is not None:
-                await self._services.outbox.close(sending_seconds)
-            if self._services.flags is not None:
-                await self._services.flags.close()
-            await self._services.api.close()
-        if self._budgets is not None:
-            await self._budgets.close()
+        await self._release(sending_seconds)
         if self._late is not None:
             await self._late.close()
+
+    async def _release(self, sending_seconds: float) -> None:
+        """Close what the calls share."""
+        services, self._services = self._services, None
+        budgets, self._budgets = self._budgets, None
+        if services is not None:
+            if services.outbox is not None:
+                await services.outbox.close(sending_seconds)
+            if services.flags is not None:
+                await services.flags.close()
+            await services.api.close()
+        if budgets is not None:
+            await budgets.close()
 
     def server(self) -> Server[Any]:
         """The MCP server; it answers both eras of the protocol on any transport."""
