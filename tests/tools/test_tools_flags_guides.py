@@ -4,11 +4,13 @@ import asyncio
 import os
 import re
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 import posthog_mcp
+from posthog_mcp.sandbox.process import SandboxProcess
 
 GUIDES = Path(posthog_mcp.__file__).parent / "guides"
 SNIPPET = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -19,6 +21,13 @@ OUTCOMES = {
     "bootstrapping": "page_data['featureFlags']['new-checkout'] == 'one-page' and "
     "page_data['featureFlagPayloads']['new-checkout'] == {'steps': 1} and page_data['isIdentifiedID']",
 }
+
+
+@pytest.fixture(scope="module")
+async def sandbox() -> AsyncIterator[SandboxProcess]:
+    """One of their own: other guides name the same flag."""
+    async with SandboxProcess(throttle="off") as process:
+        yield process
 
 
 async def _make(agent) -> None:
