@@ -6,9 +6,11 @@ import argparse
 import asyncio
 import json
 import sys
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -24,7 +26,7 @@ from posthog_mcp.settings import SettingsError
 if TYPE_CHECKING:
     from posthog_mcp.cli import Subparsers
 
-_CHUNK = 500  # events in one commit
+_CHUNK = 500  # lines in one commit
 _SHARE = 0.5  # of the outbox, so that captures go on
 _MOST_AHEAD = 50_000  # events that wait; more would only make the file large
 _LOOK_SECONDS = 0.05
@@ -147,6 +149,30 @@ class Outcome:
     problem: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class _Chunk:
+    events: list[Event]
+    rejected: list[tuple[Line, str]]
+    mark: Mark
+
+
+def _chunks(source: Source, mark: Mark) -> Iterator[_Chunk]:
+    """The events after `mark`, some at a time, with the lines among them that are none."""
+    now = datetime.now(UTC)
+    lines = source.lines(mark.line, mark.offset)
+    rejected_before = mark.rejected
+    while some := list(islice(lines, _CHUNK)):
+        events: list[Event] = []
+        rejected: list[tuple[Line, str]] = []
+        for line in some:
+            try:
+                events.append(source.event(line, now))
+            except Rejected as error:
+                rejected.append((line, str(error)))
+        rejected_before += len(rejected)
+        yield _Chunk(events, rejected, Mark(mark.source, some[-1].last, some[-1].end, rejected_before))
+
+
 class Import:
     """One run over some files.
 
@@ -198,21 +224,17 @@ class Import:
         mark = self._box.mark(key)
         self._outcome.resumed += mark.line
         self._outcome.rejected += mark.rejected
-        rejected = mark.rejected
-        chunk: list[Event] = []
-        now = datetime.now(UTC)
-        for line in source.lines(mark.line, mark.offset):
-            try:
-                chunk.append(source.event(line, now))
-            except Rejected as error:
-                rejected += 1
-                self._outcome.rejected += 1
-                self._reject(source, line, str(error))
-            mark = Mark(key, line.last, line.end, rejected)
-            if len(chunk) >= _CHUNK:
-                await self._append(chunk, mark, progress)
-                chunk = []
-        await self._append(chunk, mark, progress)
+        chunks = _chunks(source, mark)
+        # While one chunk is written, a thread reads the next.
+        reading = asyncio.create_task(asyncio.to_thread(next, chunks, None))
+        try:
+            while chunk := await reading:
+                reading = asyncio.create_task(asyncio.to_thread(next, chunks, None))
+                for line, reason in chunk.rejected:
+                    self._reject(source, line, reason)
+                await self._append(chunk.events, chunk.mark, progress)
+        finally:
+            await asyncio.wait([reading])
 
     async def _append(self, chunk: list[Event], mark: Mark, progress: Progress) -> None:
         while True:
@@ -242,6 +264,7 @@ class Import:
         progress.show(done, lambda: self._outcome.taken - self._box.importing(), note)
 
     def _reject(self, source: Source, line: Line, reason: str) -> None:
+        self._outcome.rejected += 1
         if len(self._outcome.samples) < _SHOWN:
             self._outcome.samples.append((source.path, line.number, reason))
         if self._rejected:
