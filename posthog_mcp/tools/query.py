@@ -1,25 +1,27 @@
 """HogQL: any question in SQL, and the names to ask it with."""
 
 import difflib
-import logging
 from collections.abc import Callable
 from typing import Any, Literal
-from uuid import uuid4
 
-import anyio
 from pydantic import Field
 
-from posthog_mcp.api.errors import Invalid, PostHogError, QueryTimeout
-from posthog_mcp.render import Table
-from posthog_mcp.tool import Access, Context, JsonObject, Project, ProjectInput, ToolFailure, tool
+from posthog_mcp.api.errors import Invalid
+from posthog_mcp.render import Record, Table
+from posthog_mcp.tool import (
+    Access,
+    Context,
+    Input,
+    JsonObject,
+    Project,
+    ProjectInput,
+    ToolFailure,
+    queries,
+    tool,
+)
 
-_log = logging.getLogger(__name__)
-
-_QUERY = "/api/projects/{project_id}/query/"
-_ONE_QUERY = _QUERY + "{id}/"
 _EVENTS = "/api/projects/{project_id}/event_definitions/"
 _PROPERTIES = "/api/projects/{project_id}/property_definitions/"
-_CANCEL_SECONDS = 2.0
 # Types whose values cannot carry words.
 _WORDLESS = ("Int", "UInt", "Float", "Decimal", "Bool", "Date", "UUID", "Nothing", "Interval")
 Json = dict[str, Any]
@@ -42,16 +44,68 @@ class QueryHogql(ProjectInput):
 
 
 @tool(area="query", access=Access.READ, title="Query with HogQL", scopes=("query:read",))
-async def query_hogql(ctx: Context, args: QueryHogql) -> Table:
+async def query_hogql(ctx: Context, args: QueryHogql) -> Table | Record:
     """Ask anything with HogQL, PostHog's SQL: events, persons, sessions, groups, cohorts.
 
     Always filter on timestamp. properties.x, person.properties.x, session.$entry_pathname need no join.
     Without LIMIT 100 rows come back; OFFSET is refused: continue with a WHERE on the last row. Put values
-    that are not yours into `values`. describe_schema has the names.
+    that are not yours into `values`. describe_schema has the names. A long query answers with a handle for
+    get_query_status.
     """
     notes = _checked(args)
     project = await ctx.project(args)
-    answer = await _run(ctx, project, args, notes)
+    query: Json = {"kind": "HogQLQuery", "query": args.query}
+    if args.values:
+        query["values"] = args.values
+    try:
+        answer = await queries.run(ctx, project, query)
+    except Invalid as error:
+        # What may be misspelt explains the refusal; that it would have been slow does not.
+        names = [note for note in notes if not note.startswith(("No LIMIT", "No time range"))]
+        error.next_step = " ".join([*names, error.next_step])
+        raise
+    return _shown(project, answer, notes)
+
+
+class GetQueryStatus(Input):
+    """Arguments of get_query_status."""
+
+    handle: str = Field(min_length=1, max_length=200, description="As query_hogql answered it.")
+    cancel: bool = Field(default=False, description="Stop the query instead.")
+    format: Literal["text", "json"] = Field("text", description="A table, or JSON for programs.")
+
+
+@tool(area="query", access=Access.READ, title="Get a long query's result", scopes=("query:read",))
+async def get_query_status(ctx: Context, args: GetQueryStatus) -> Table | Record:
+    """Wait for a query that query_hogql answered with a handle: its rows, or the handle once more."""
+    if args.cancel:
+        project = await queries.stop(ctx, args.handle)
+        return Record({"stopped": True, "project": str(project)})
+    return _shown(*await queries.look(ctx, args.handle), [])
+
+
+def _checked(args: QueryHogql) -> list[str]:
+    """Notes on the query; one that cannot run is refused here, before it costs a request."""
+    from posthog_mcp import hogql  # noqa: PLC0415 - 15 ms that a start without a query can do without
+
+    try:
+        query = hogql.refuse(args.query, args.values, unchecked=args.unchecked)
+    except hogql.QueryRefusedError as refused:
+        raise ToolFailure(f"The query was not sent. {refused.what}", refused.why, refused.next) from None
+    return hogql.notes(query) if query else []
+
+
+def _shown(project: Project, answer: Json | queries.Running, notes: list[str]) -> Table | Record:
+    if isinstance(answer, queries.Running):
+        return Record(
+            {
+                "running": True,
+                "project": str(project),
+                "waited_seconds": answer.seconds,
+                "handle": answer.handle,
+                "next": "Call get_query_status with the handle; PostHog keeps the result for some minutes.",
+            }
+        )
     columns: list[str] = answer.get("columns") or []
     types: list[list[str]] = answer.get("types") or []
     return Table(
@@ -66,56 +120,6 @@ async def query_hogql(ctx: Context, args: QueryHogql) -> Table:
             "Events sent a moment ago may not be there yet.",
         ],
     )
-
-
-def _checked(args: QueryHogql) -> list[str]:
-    """Notes on the query; one that cannot run is refused here, before it costs a request."""
-    from posthog_mcp import hogql  # noqa: PLC0415 - 15 ms that a start without a query can do without
-
-    try:
-        query = hogql.refuse(args.query, args.values, unchecked=args.unchecked)
-    except hogql.QueryRefusedError as refused:
-        raise ToolFailure(f"The query was not sent. {refused.what}", refused.why, refused.next) from None
-    return hogql.notes(query) if query else []
-
-
-async def _run(ctx: Context, project: Project, args: QueryHogql, notes: list[str]) -> Json:
-    query_id = str(uuid4())
-    query: Json = {"kind": "HogQLQuery", "query": args.query}
-    if args.values:
-        query["values"] = args.values
-    body = {"query": query, "client_query_id": query_id, "name": "posthog-mcp"}
-    finished = False
-    try:
-        answer = await ctx.api.post(_QUERY, body, project_id=project.id)
-        finished = True
-    except Invalid as error:
-        finished = True
-        # What may be misspelt explains the refusal; that it would have been slow does not.
-        names = [note for note in notes if not note.startswith(("No LIMIT", "No time range"))]
-        error.next_step = " ".join([*names, error.next_step])
-        raise
-    except QueryTimeout as error:
-        finished = True
-        raise ToolFailure(
-            "PostHog stopped the query.",
-            error.why,
-            "Narrow the time range, select fewer columns, or SAMPLE 1/10.",
-        ) from None
-    finally:
-        if not finished:
-            await _cancel(ctx, project, query_id)
-    return answer
-
-
-async def _cancel(ctx: Context, project: Project, query_id: str) -> None:
-    """Nobody waits for the answer any more, so PostHog should not work on it."""
-    with anyio.CancelScope(shield=True), anyio.move_on_after(_CANCEL_SECONDS):
-        try:
-            await ctx.api.delete(_ONE_QUERY, project_id=project.id, id=query_id)
-        except PostHogError as error:
-            # Why the query itself did not finish is what its caller has to read.
-            _log.info("a query could not be cancelled: %s", error.what)
 
 
 def _rest(answer: Json) -> Callable[[int], str]:
@@ -181,7 +185,7 @@ async def describe_schema(ctx: Context, args: DescribeSchema) -> Table:
 async def _tables(ctx: Context, project: Project) -> dict[str, dict[str, str]]:
     """Columns with their types by table, the project's own tables included."""
     body = {"query": {"kind": "DatabaseSchemaQuery"}}
-    tables: dict[str, Json] = (await ctx.api.post(_QUERY, body, project_id=project.id))["tables"]
+    tables: dict[str, Json] = (await ctx.api.post(queries.QUERY, body, project_id=project.id))["tables"]
     return {
         name: {field: str(known.get("type") or "") for field, known in table["fields"].items()}
         for name, table in tables.items()
