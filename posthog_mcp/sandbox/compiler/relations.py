@@ -142,6 +142,8 @@ class TableRelation:
     def inner(self, column: Column) -> str:
         """SQL of a column, valid inside the table's own subquery."""
         text = column.sql.replace("{t}", self.alias)
+        if "{issue}" in text:
+            text = text.replace("{issue}", self._resolved_issue())
         return text.replace("{person}", self._resolved_person()) if "{person}" in text else text
 
     def local(self, inner: str) -> str:
@@ -194,6 +196,18 @@ class TableRelation:
         if name == "pdi":
             return _DistinctIdOfEvent(self)
         return _PersonOfEvent(self, self._context.world, on_event=name == "poe" or on_events)
+
+    def _resolved_issue(self) -> str:
+        """The issue that the event names, or the one that its fingerprint was moved to since."""
+        fingerprint, own = (
+            f"JSONExtractString({self.alias}.`properties`, '$exception_{name}')"
+            for name in ("fingerprint", "issue_id")
+        )
+        moved = self._context.world.moved_issues
+        if not moved:
+            return own
+        before, after = (", ".join(map(string, ids)) for ids in (moved.keys(), moved.values()))
+        return f"transform({fingerprint}, [{before}], [{after}], {own})"
 
     def _resolved_person(self) -> str:
         if self._person:

@@ -18,7 +18,8 @@ class Column:
     """One column.
 
     Attributes:
-        sql: Its value, `{t}` standing for the table and `{person}` for the person of its distinct id.
+        sql: Its value, `{t}` standing for the table, `{person}` for the person of its distinct id and
+            `{issue}` for the issue of its exception.
         kind: Its type.
         nullable: Whether it may be NULL.
         hidden: Whether `select *` leaves it out.
@@ -117,12 +118,7 @@ EVENT_COLUMNS: dict[str, Column] = {
         nullable=True,
         hidden=True,
     ),
-    "issue_id": Column(
-        "toUUIDOrNull(JSONExtractString({t}.`properties`, '$exception_issue_id'))",
-        "UUID",
-        nullable=True,
-        hidden=True,
-    ),
+    "issue_id": Column("toUUIDOrNull({issue})", "UUID", nullable=True, hidden=True),
     "$session_id_uuid": Column("toUUIDOrNull({t}.`$session_id`)", "UUID", nullable=True, hidden=True),
 }
 

@@ -58,6 +58,7 @@ class World:
         week_start: 0 Sunday, 1 Monday.
         person_mode: How events find their persons: PostHog's `personsOnEventsMode`.
         has_overrides: Whether merges have moved distinct ids; without any, events need no join.
+        moved_issues: The issue of every exception's fingerprint whose older events name another one.
         max_rows: No answer is longer.
     """
 
@@ -72,4 +73,5 @@ class World:
     week_start: Literal[0, 1] = 0
     person_mode: PersonMode = "person_id_override_properties_on_events"
     has_overrides: bool = False
+    moved_issues: Mapping[str, str] = field(default_factory=dict[str, str])
     max_rows: int = MAX_ROWS

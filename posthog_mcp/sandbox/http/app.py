@@ -47,6 +47,7 @@ API_MODULES = (
     "experiment_plans",
     "experiment_holdouts",
     "experiment_saved_metrics",
+    "error_tracking",
 )
 ENVIRONMENTS = "/api/environments/"
 _OWN = ("/api/", "/flags/definitions", "/_")

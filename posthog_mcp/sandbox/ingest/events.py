@@ -26,6 +26,7 @@ from posthog_mcp.sandbox.ingest.seen import key_of
 from posthog_mcp.sandbox.ingest.text import dumps, quote, whole
 
 if TYPE_CHECKING:
+    from posthog_mcp.sandbox.errors.issues import Issues
     from posthog_mcp.sandbox.ingest.definitions import Definitions
     from posthog_mcp.sandbox.ingest.groups import Groups
     from posthog_mcp.sandbox.ingest.merging import Merging
@@ -103,6 +104,7 @@ class Processor:
         merging: Merging,
         groups: Groups,
         definitions: Definitions,
+        issues: Issues,
         seen: Seen,
         warnings: Warnings,
     ) -> None:
@@ -111,6 +113,7 @@ class Processor:
         self._merging = merging
         self._groups = groups
         self._definitions = definitions
+        self._issues = issues
         self._seen = seen
         self._warnings = warnings
         self._sent_at: tuple[datetime | None, str] = (None, "")
@@ -150,6 +153,8 @@ class Processor:
         self._normalize(raw, properties)
         if name == "$exception":
             describe_exception(properties, self._project.id)
+            if not self._issues.take(properties, at):
+                return None
         if self._is_personful(properties, uuid, now):
             properties.pop(_PROCESS, None)
             owner = self._personful(name, distinct_id, uuid, at, properties)

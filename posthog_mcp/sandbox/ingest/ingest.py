@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from posthog_mcp.sandbox.errors.issues import Issues
 from posthog_mcp.sandbox.ingest import mirror
 from posthog_mcp.sandbox.ingest.definitions import Definitions
 from posthog_mcp.sandbox.ingest.delivery import Delivery, joined
@@ -46,8 +47,9 @@ class Ingest:
     """Takes the events of the project.
 
     `people`, `groups` and `definitions` are there to be read at any time; every change of them goes through
-    the methods here, which keep the order of arrival and the engine's mirror. `warnings` are the last
-    ingestion warnings, `merging.on_merge` is called inside the transaction of each merge.
+    the methods here, which keep the order of arrival and the engine's mirror. `issues`, of which the engine
+    has no copy, may be changed as well. `warnings` are the last ingestion warnings, `merging.on_merge` is
+    called inside the transaction of each merge.
 
     Whoever calls is answered when the change is durable and in the engine. With `early` it is answered when
     the change is durable, and whoever queries the engine awaits `settled` first: twice the events a second,
@@ -70,6 +72,7 @@ class Ingest:
         self.people = People(store, project.id)
         self.groups = Groups(store)
         self.definitions = Definitions(store)
+        self.issues = Issues(store)
         self.merging = Merging(self.people, self.warnings)
         self._seen = Seen(store)
         self._processor = Processor(
@@ -78,6 +81,7 @@ class Ingest:
             merging=self.merging,
             groups=self.groups,
             definitions=self.definitions,
+            issues=self.issues,
             seen=self._seen,
             warnings=self.warnings,
         )

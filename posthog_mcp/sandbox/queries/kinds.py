@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
+from posthog_mcp.sandbox.errors.queries import error_tracking_query
 from posthog_mcp.sandbox.experiments.counting import experiment_exposure_query
 from posthog_mcp.sandbox.experiments.results import experiment_query
 from posthog_mcp.sandbox.http.errors import ApiError, invalid
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 RUNNERS: Mapping[str, Runner] = {
     "ActorsQuery": actors_query,
     "DatabaseSchemaQuery": database_schema,
+    "ErrorTrackingQuery": error_tracking_query,
     "EventsQuery": events_query,
     "ExperimentExposureQuery": experiment_exposure_query,
     "ExperimentQuery": experiment_query,

@@ -38,6 +38,7 @@ def world_of(sandbox: Sandbox, modifiers: Mapping[str, Any] | None = None) -> Wo
         week_start=project.settings["week_start_day"] or 0,
         person_mode=_mode(modifiers or {}),
         has_overrides=bool(has_overrides),
+        moved_issues=ingest.issues.moved(),
     )
 
 

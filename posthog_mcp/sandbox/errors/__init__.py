@@ -1,0 +1,1 @@
+"""Error tracking: the issues that exceptions make, and what people do with them."""
