@@ -1,9 +1,8 @@
 """One call from start to end: refused or sent, with the right key, within the limits, repeated where safe."""
 
 import hashlib
-import json
 import random
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from posthog_mcp.api.circuit import Circuit
 from posthog_mcp.api.endpoints import Effect, Endpoint, LimitClass
 from posthog_mcp.api.failures import no_answer, no_permit, not_allowed, not_json, too_slow
 from posthog_mcp.api.hosts import Hosts
+from posthog_mcp.api.json_text import parse
 from posthog_mcp.api.keys import Keys, KeyType
 from posthog_mcp.api.organizations import organizations_in
 from posthog_mcp.api.refusals import Asked, error_of
@@ -99,6 +99,18 @@ patience: ContextVar[Patience | None] = ContextVar("patience", default=None)
 """What the calls made from here share; None gives each call its own."""
 
 
+class Witness(Protocol):
+    """Is told of each call that is about to be made, and has it sent."""
+
+    async def __call__(self, request: Request, send: Callable[[], Awaitable[Answer]]) -> Answer:
+        """Have it sent, and give its answer."""
+        ...
+
+
+witness: ContextVar[Witness | None] = ContextVar("witness", default=None)
+"""Who is told of the calls made from here; not of those that are refused before anything is sent."""
+
+
 @dataclass
 class _Trip:
     """What one call has used up so far."""
@@ -148,8 +160,17 @@ class Caller:
         Raises:
             PostHogError: It was refused, or it did not succeed.
         """
-        asked, url, headers = self._prepared(request)
-        budget = self._call_seconds if seconds is None else seconds
+        prepared = self._prepared(request)
+
+        async def send() -> Answer:
+            return await self._send(request, *prepared, self._call_seconds if seconds is None else seconds)
+
+        told = witness.get()
+        return await (send() if told is None else told(request, send))
+
+    async def _send(
+        self, request: Request, asked: Asked, url: str, headers: dict[str, str], budget: float
+    ) -> Answer:
         trip = _Trip(
             draw=_draw(asked, request.params),
             seconds=budget,
@@ -244,7 +265,7 @@ class Caller:
                 return failure
             raise failure from error
         if raw.status == HTTPStatus.NOT_MODIFIED or HTTPStatus.OK <= raw.status < HTTPStatus.MULTIPLE_CHOICES:
-            return _answer(asked, raw)
+            return await _answer(asked, raw)
         return error_of(asked, raw.status, raw.headers, raw.body)
 
     @asynccontextmanager
@@ -319,13 +340,11 @@ def _may_repeat(asked: Endpoint, error: errors.PostHogError) -> bool:
     return error.status in _BUSY and not given_up
 
 
-def _answer(asked: Asked, raw: RawAnswer) -> Answer:
-    if raw.status == HTTPStatus.NOT_MODIFIED:
-        return Answer(raw.status, raw.headers, {})
-    if not raw.body.strip():
+async def _answer(asked: Asked, raw: RawAnswer) -> Answer:
+    if raw.status == HTTPStatus.NOT_MODIFIED or not raw.body.strip():
         return Answer(raw.status, raw.headers, {})
     try:
-        body: Any = json.loads(raw.body)
+        body: Any = await parse(raw.body)
     except (ValueError, RecursionError) as error:
         raise not_json(asked, raw) from error
     return Answer(raw.status, raw.headers, body)

@@ -11,6 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import anyio
+import anyio.to_thread
 import httpx2
 
 CONNECT_SECONDS = 5.0
@@ -67,6 +69,7 @@ class Transport:
         self._max_answer_bytes = max_answer_bytes
         self._wire = wire
         self._client: httpx2.AsyncClient | None = None
+        self._opening = anyio.Lock()
 
     async def send(
         self, method: str, url: str, *, headers: Mapping[str, str], content: bytes | None, read_seconds: float
@@ -79,7 +82,7 @@ class Transport:
         timeout = httpx2.Timeout(
             read_seconds, connect=CONNECT_SECONDS, write=WRITE_SECONDS, pool=CONNECT_SECONDS
         )
-        client = self._opened()
+        client = await self._opened()
         try:
             async with client.stream(
                 method, url, headers=headers, content=content, timeout=timeout
@@ -103,15 +106,21 @@ class Transport:
     ) -> None:
         await self.close()
 
-    def _opened(self) -> httpx2.AsyncClient:
-        if self._client is None:
-            try:
-                self._client = self._made()
-            except (OSError, ValueError, ImportError, httpx2.InvalidURL) as error:
-                raise TransportError("setup", str(error), sent=False) from error
+    async def _opened(self) -> httpx2.AsyncClient:
+        client = self._client
+        if client is None:
+            async with self._opening:
+                client = self._client = self._client or await self._first()
         # a cookie of one answer must not change the next one
-        self._client.cookies.clear()
-        return self._client
+        client.cookies.clear()
+        return client
+
+    async def _first(self) -> httpx2.AsyncClient:
+        try:
+            # reading the certificates of the system takes tens of milliseconds
+            return await anyio.to_thread.run_sync(self._made)
+        except (OSError, ValueError, ImportError, httpx2.InvalidURL) as error:
+            raise TransportError("setup", str(error), sent=False) from error
 
     def _made(self) -> httpx2.AsyncClient:
         return httpx2.AsyncClient(

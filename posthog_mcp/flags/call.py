@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
 from types import MappingProxyType
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from posthog_mcp.flags.buckets import encoded
 from posthog_mcp.flags.decision import Unknown
+
+if TYPE_CHECKING:
+    from posthog_mcp.flags.flag import CompiledFlag
 
 Properties = Mapping[str, Any]
 
@@ -60,7 +63,7 @@ class Context(TypedDict, total=False):
 
 
 class Call:
-    """The subject of an evaluation, its properties, and the dependencies tried so far.
+    """The subject of an evaluation, its properties, the flags of the set and the dependencies tried so far.
 
     `hashed` and the values of `groups` are ids as they are hashed. What is seldom passed is set on the
     class, since making one of these is a good part of a single evaluation's time.
@@ -74,7 +77,10 @@ class Call:
     hash_keys: Mapping[str, str] = MappingProxyType({})
     tried: dict[str, bool | str | None] | None = None
 
-    def __init__(self, distinct_id: str, person: Properties | None) -> None:
+    def __init__(
+        self, flags: Mapping[str, CompiledFlag], distinct_id: str, person: Properties | None
+    ) -> None:
+        self.flags = flags
         self.distinct_id = distinct_id
         try:
             self.hashed = distinct_id.encode()

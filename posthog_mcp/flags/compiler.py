@@ -10,7 +10,17 @@ from posthog_mcp.flags.buckets import bound, encoded
 from posthog_mcp.flags.call import Absence, Call, Rules
 from posthog_mcp.flags.decision import Code, Decision, Reason, Unknown
 from posthog_mcp.flags.filters import FilterCompiler, compile_property
-from posthog_mcp.flags.flag import CompiledFlag, Condition, Locate, Subject, Variants, closure, fixed
+from posthog_mcp.flags.flag import (
+    CompiledFlag,
+    Condition,
+    Decide,
+    Flag,
+    Locate,
+    Subject,
+    Variants,
+    closure,
+    fixed,
+)
 from posthog_mcp.flags.flagset import FlagSet
 from posthog_mcp.flags.values import as_dict, as_list
 
@@ -56,38 +66,34 @@ class _SetCompiler:
             for source in map(as_dict, as_list(definitions.get("flags")))
             if source.get("key")
         }
-        self._flags: dict[str, CompiledFlag] = {}
         cohorts = {str(k): v for k, v in as_dict(definitions.get("cohorts")).items()}
-        self._filters = FilterCompiler(cohorts, self._flags, frozenset(self._sources), rules)
+        self._filters = FilterCompiler(cohorts, frozenset(self._sources), rules)
         self._warnings: list[str] = []
 
     def compile(self) -> FlagSet:
-        for key, source in self._sources.items():
-            self._flags[key] = self._flag(key, source)
-        return FlagSet(self._flags, tuple(self._warnings))
+        flags = {key: self._flag(key, source) for key, source in self._sources.items()}
+        return FlagSet(flags, tuple(self._warnings))
 
     def _flag(self, key: str, source: dict[str, Any]) -> CompiledFlag:
-        flag = CompiledFlag(key, source, _template(key, source))
+        flag = Flag(key, source, _template(key, source))
         flag.nobody = flag.decided(False, Code.NO_GROUP_TYPE)
         try:
-            self._fill(flag, as_dict(source.get("filters")))
+            return CompiledFlag(flag, self._decide(flag, as_dict(source.get("filters"))))
         except MalformedFlagError as problem:
             self._warnings.append(f"Flag {key!r} cannot be evaluated: {problem}.")
             unknown = Unknown(Reason.UNSUPPORTED_DEFINITION, f"its definition is malformed: {problem}")
-            flag.decide = fixed(flag.undecided(unknown))
-        return flag
+            return CompiledFlag(flag, fixed(flag.undecided(unknown)))
 
-    def _fill(self, flag: CompiledFlag, filters: dict[str, Any]) -> None:
+    def _decide(self, flag: Flag, filters: dict[str, Any]) -> Decide:
+        """Fill in what the definition says, and make the closure."""
         flag.payloads = _payloads(flag.source, filters)
         flag.active = bool(flag.source.get("active"))
         if not flag.active:
-            flag.decide = fixed(flag.decided(False, Code.FLAG_DISABLED))
-            return
+            return fixed(flag.decided(False, Code.FLAG_DISABLED))
         served = self._rules.served
         if flag.source.get("ensure_experience_continuity") and not served:
             detail = "it keeps people on their first answer, which only PostHog remembers"
-            flag.decide = fixed(flag.undecided(Unknown(Reason.EXPERIENCE_CONTINUITY, detail)))
-            return
+            return fixed(flag.undecided(Unknown(Reason.EXPERIENCE_CONTINUITY, detail)))
         flag.variants = _variants(filters)
         flag.holdout = _holdout(filters)
         flag.early_exit = bool(filters.get("early_exit"))
@@ -96,11 +102,10 @@ class _SetCompiler:
         flag.special = self._early_access(flag, filters)
         if served and flag.unusable:
             # Whatever else the server cannot use is no match; only a dependency that is gone stops a flag.
-            flag.decide = fixed(flag.decided(False, Code.MISSING_DEPENDENCY))
-            return
-        flag.decide = closure(flag)
+            return fixed(flag.decided(False, Code.MISSING_DEPENDENCY))
+        return closure(flag)
 
-    def _fill_conditions(self, flag: CompiledFlag, filters: dict[str, Any]) -> None:
+    def _fill_conditions(self, flag: Flag, filters: dict[str, Any]) -> None:
         own = filters.get("aggregation_group_type_index")
         sources = [as_dict(source) for source in as_list(filters.get("groups"))]
         flag.subjects = frozenset([own, *(s.get("aggregation_group_type_index", own) for s in sources)])
@@ -132,7 +137,7 @@ class _SetCompiler:
     def _owner(self, index: object) -> str:
         return _PERSON if index is None else f"group_properties.{self._mapping.get(str(index), index)}"
 
-    def _fill_subject(self, flag: CompiledFlag, filters: dict[str, Any]) -> None:
+    def _fill_subject(self, flag: Flag, filters: dict[str, Any]) -> None:
         index = filters.get("aggregation_group_type_index")
         bucketing = flag.source.get("bucketing_identifier") or filters.get("bucketing_identifier")
         if index is not None:
@@ -165,7 +170,7 @@ class _SetCompiler:
 
         return group
 
-    def _device(self, flag: CompiledFlag) -> Locate:
+    def _device(self, flag: Flag) -> Locate:
         missing: Unknown | None = None
         if self._rules.served:
             last = len(flag.conditions) - 1 if flag.conditions else None
@@ -178,7 +183,7 @@ class _SetCompiler:
         return lambda call: (call.person, encoded(call.device_id)) if call.device_id else missing
 
     def _early_access(
-        self, flag: CompiledFlag, filters: dict[str, Any]
+        self, flag: Flag, filters: dict[str, Any]
     ) -> Callable[[Call], bool | Unknown | None] | None:
         if filters.get("feature_enrollment") is True:
             return self._enrollment(flag, filters)
@@ -195,9 +200,7 @@ class _SetCompiler:
         )
         return lambda _call: unknown
 
-    def _enrollment(
-        self, flag: CompiledFlag, filters: dict[str, Any]
-    ) -> Callable[[Call], bool | Unknown | None]:
+    def _enrollment(self, flag: Flag, filters: dict[str, Any]) -> Callable[[Call], bool | Unknown | None]:
         name = f"$feature_enrollment/{flag.key}"
         need = f"{_PERSON}.{name}"
         missing: bool | Unknown = Unknown(Reason.MISSING_CONTEXT, f"{need} was not passed", (need,))

@@ -6,6 +6,7 @@ asked for by the next evaluation, under a lock, and the other processes read wha
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import logging
 import time
@@ -193,8 +194,7 @@ class DefinitionsSource:
                 Problem("There are no flag definitions.", "Another process is asking for them.", "Try again.")
             )
         if self._compiled is None or self._compiled[0] is not kept.body:
-            # Hundreds of flags are tens of milliseconds of work that others need not wait for.
-            flags = await anyio.to_thread.run_sync(compile_flags, kept.body)
+            flags = await anyio.to_thread.run_sync(_compiled, kept.body)
             self._compiled = (kept.body, flags)
         problem = f"{kept.problem.what} {kept.problem.why}" if kept.problem else ""
         return Definitions(self._compiled[1], kept.body, kept.confirmed_at, problem)
@@ -272,6 +272,23 @@ class DefinitionsSource:
                 refused=True,
             )
         return Problem(error.what, error.why, error.next_step, error.said)
+
+
+def _compiled(body: dict[str, Any]) -> FlagSet:
+    """The flags of a body, kept from the collector of garbage; for a thread, since it takes its time.
+
+    A set is tens of thousands of objects without a circle among them, freed as soon as nobody uses it. The
+    collector would find nothing in it, and stop all threads for tens of milliseconds each time it looks.
+    """
+    collects = gc.isenabled()
+    gc.collect()  # else the garbage of others would be kept as well
+    gc.disable()
+    try:
+        return compile_flags(body)
+    finally:
+        gc.freeze()
+        if collects:
+            gc.enable()
 
 
 def _checked(answer: Answer) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from typing import Any, cast
 
 import anyio
+import anyio.to_thread
 import redis.asyncio
 from redis.exceptions import LockError
 
@@ -42,15 +43,16 @@ class Exchange:
         """What was put last; None where there is nothing, or nobody to ask."""
         try:
             text: Any = await self._client.get(self._name)
-            return Kept.loads(text) if text else None
+            return await anyio.to_thread.run_sync(Kept.loads, text) if text else None
         except (redis.RedisError, OSError, ValueError) as error:
             _log.warning("Flag definitions are not read from Redis: %s", type(error).__name__)
             return None
 
     async def put(self, kept: Kept) -> None:
         """Give it to the other machines."""
+        text = await anyio.to_thread.run_sync(kept.dumps)
         try:
-            await cast("Any", self._client).set(self._name, kept.dumps(), ex=_KEPT_SECONDS)
+            await cast("Any", self._client).set(self._name, text, ex=_KEPT_SECONDS)
         except (redis.RedisError, OSError) as error:
             _log.warning("Flag definitions are not shared through Redis: %s", type(error).__name__)
 

@@ -9,7 +9,7 @@ from posthog_mcp.flags.buckets import holdout_text, place, rollout_text, variant
 from posthog_mcp.flags.call import Call, Properties
 from posthog_mcp.flags.decision import Code, Decision, Unknown
 from posthog_mcp.flags.filters import Filter
-from posthog_mcp.flags.flag import CompiledFlag, Condition
+from posthog_mcp.flags.flag import CompiledFlag, Condition, Flag
 
 _BEFORE_CONDITIONS = (
     Code.FLAG_DISABLED,
@@ -88,9 +88,9 @@ class Explanation:
     conditions: tuple[ConditionReport, ...]
 
 
-def explain(flag: CompiledFlag, call: Call) -> Explanation:
+def explain(compiled: CompiledFlag, call: Call) -> Explanation:
     """Evaluate a flag, then walk its conditions with the same closures."""
-    decision = flag.decide(call)
+    flag, decision = compiled.flag, compiled.decide(call)
     call.tried = None
     properties, subject, words = _subject(flag, call)
     early = decision.code in _BEFORE_CONDITIONS or (
@@ -111,13 +111,13 @@ def explain(flag: CompiledFlag, call: Call) -> Explanation:
     )
 
 
-def _ends(flag: CompiledFlag, report: ConditionReport) -> bool:
+def _ends(flag: Flag, report: ConditionReport) -> bool:
     if report.outcome == "outside_rollout":
         return flag.early_exit
     return report.outcome == "match" or report.needs_server
 
 
-def _subject(flag: CompiledFlag, call: Call) -> tuple[Properties, bytes, str]:
+def _subject(flag: Flag, call: Call) -> tuple[Properties, bytes, str]:
     if flag.locate is None:
         return call.person, call.hashed, f"the person {call.distinct_id!r}"
     found = flag.locate(call)
@@ -131,7 +131,7 @@ def _subject(flag: CompiledFlag, call: Call) -> tuple[Properties, bytes, str]:
 
 
 def _condition(
-    flag: CompiledFlag,
+    flag: Flag,
     condition: Condition,
     call: Call,
     properties: Properties,
@@ -216,7 +216,7 @@ def _filter(filter_: Filter, properties: Properties, call: Call) -> FilterReport
     )
 
 
-def _holdout(flag: CompiledFlag, subject: bytes) -> str:
+def _holdout(flag: Flag, subject: bytes) -> str:
     if flag.holdout is None:
         return ""
     name, share = flag.holdout

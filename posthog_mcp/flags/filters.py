@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from posthog_mcp.flags import operators
 from posthog_mcp.flags.call import Call, Matcher, Properties, Rules
 from posthog_mcp.flags.decision import Reason, Unknown, merge
 from posthog_mcp.flags.patterns import UnsharedPatternError
 from posthog_mcp.flags.values import NotTextError, as_dict, as_list, is_dict, is_list
-
-if TYPE_CHECKING:
-    from posthog_mcp.flags.flag import CompiledFlag
 
 _ABSENT: Any = object()
 _COHORT_OPERATORS = ("exact", "in", "not_in")
@@ -45,11 +42,8 @@ class FilterCompiler:
         rules: How absence and equality are read.
     """
 
-    def __init__(
-        self, cohorts: dict[str, Any], flags: dict[str, CompiledFlag], defined: frozenset[str], rules: Rules
-    ) -> None:
+    def __init__(self, cohorts: dict[str, Any], defined: frozenset[str], rules: Rules) -> None:
         self._cohorts = cohorts
-        self._flags = flags
         self._defined = defined
         self._rules = rules
         self._compiled: dict[tuple[str, str], Filter] = {}
@@ -133,7 +127,7 @@ class FilterCompiler:
         if not chain:
             return _unusable(source, f"the dependency on flag {key!r} has no chain, or goes in a circle")
         gone = [member for member in chain if member not in self._defined]
-        dependency = _Dependency(source, chain, gone, self._flags)
+        dependency = _Dependency(source, chain, gone)
         dependency.subjects = None if self._rules.served else subjects
         return Filter(dependency.matches, source, unusable=bool(gone), depends=True)
 
@@ -272,13 +266,10 @@ def _combined(parts: list[Matcher], *, all_of: bool) -> Matcher:
 class _Dependency:
     """A filter on another flag's value: the chain is evaluated in its order, then the last one compared."""
 
-    def __init__(
-        self, source: dict[str, Any], chain: list[str], gone: list[str], flags: dict[str, CompiledFlag]
-    ) -> None:
+    def __init__(self, source: dict[str, Any], chain: list[str], gone: list[str]) -> None:
         self._key = str(source.get("key"))
         self._wanted = source.get("value")
         self._chain = chain
-        self._flags = flags
         self._gone = gone
         self.subjects: frozenset[int | None] | None = None
         self._undefined = Unknown(
@@ -301,19 +292,19 @@ class _Dependency:
         actual = tried.get(self._key)
         if actual is not None:
             return fits(self._wanted, actual)
-        if self._key in self._flags and self._key in tried:
+        if self._key in call.flags and self._key in tried:
             return Unknown(Reason.UNRESOLVED_DEPENDENCY, self._undecided)
         return self._undefined
 
     def _try(self, key: str, call: Call, tried: dict[str, bool | str | None]) -> Unknown | None:
         """Evaluate a member of the chain once; an undecided one is not tried again in the same evaluation."""
-        flag = self._flags[key]
-        if self.subjects is not None and not flag.subjects <= self.subjects:
+        compiled = call.flags[key]
+        if self.subjects is not None and not compiled.flag.subjects <= self.subjects:
             detail = f"it depends on flag {key!r}, which is about another subject"
             return Unknown(Reason.UNRESOLVED_DEPENDENCY, detail, server=True)
         # A circle meets itself as undecided.
         tried[key] = None
-        decision = flag.decide(call)
+        decision = compiled.decide(call)
         tried[key] = decision.value
         if decision.value is not None:
             return None

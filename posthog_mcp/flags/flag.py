@@ -17,6 +17,7 @@ Subject = tuple[Properties, bytes]
 Locate = Callable[[Call], "Subject | Unknown | None"]
 _MOST_KEPT = 256
 Variants = tuple[tuple[bytes, str], ...]
+Decide = Callable[[Call], Decision]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +42,8 @@ class Condition:
 
 
 @dataclass(slots=True)
-class CompiledFlag:
-    """A flag ready to be evaluated.
+class Flag:
+    """What a definition says, in the form that decisions are made from.
 
     Attributes:
         key: The flag's key.
@@ -61,7 +62,6 @@ class CompiledFlag:
         special: What is asked before the holdout: early access.
         prefix: What the flag's hashes begin with.
         nobody: The answer when there is no subject.
-        decide: The closure.
     """
 
     key: str
@@ -80,7 +80,6 @@ class CompiledFlag:
     special: Callable[[Call], bool | Unknown | None] | None = None
     prefix: bytes = field(init=False)
     nobody: Decision = field(init=False)
-    decide: Callable[[Call], Decision] = field(init=False)
     _undecided: dict[Unknown, Decision] = field(default_factory=dict[Unknown, Decision])
 
     def __post_init__(self) -> None:
@@ -134,7 +133,19 @@ class CompiledFlag:
         return digest < bound(self.holdout[1], inclusive=True)
 
 
-def fixed(decision: Decision) -> Callable[[Call], Decision]:
+@dataclass(frozen=True, slots=True)
+class CompiledFlag:
+    """A flag ready to be evaluated.
+
+    The closure knows the flag and not the other way round: without a circle, a set that is replaced is
+    freed at once, where the collector would stop everything for as long as it takes to find it.
+    """
+
+    flag: Flag
+    decide: Decide
+
+
+def fixed(decision: Decision) -> Decide:
     """A closure for a flag whose answer is the same for everybody."""
     return lambda _call: decision
 
@@ -150,7 +161,7 @@ _Prepared = tuple[
 ]
 
 
-def _prepared(flag: CompiledFlag, condition: Condition) -> _Prepared:
+def _prepared(flag: Flag, condition: Condition) -> _Prepared:
     """A condition as the loops below read it, with the decision of a match where that is certain."""
     certain = condition.forced or (None if flag.variants else True)
     return (
@@ -164,7 +175,7 @@ def _prepared(flag: CompiledFlag, condition: Condition) -> _Prepared:
     )
 
 
-def closure(flag: CompiledFlag) -> Callable[[Call], Decision]:
+def closure(flag: Flag) -> Decide:
     """The decision procedure of one flag.
 
     Decisions are built once and handed out again, so that an evaluation allocates next to nothing. Most
@@ -181,11 +192,11 @@ def closure(flag: CompiledFlag) -> Callable[[Call], Decision]:
 
 
 def _short(
-    flag: CompiledFlag,
+    flag: Flag,
     conditions: tuple[_Prepared, ...],
     no_match: Decision,
-    whole: Callable[[Call], Decision],
-) -> Callable[[Call], Decision]:
+    whole: Decide,
+) -> Decide:
     prefix, early_exit = flag.prefix, flag.early_exit
     short = tuple(condition[:5] for condition in conditions)
 
@@ -216,9 +227,7 @@ def _short(
     return decide
 
 
-def _whole(
-    flag: CompiledFlag, conditions: tuple[_Prepared, ...], no_match: Decision
-) -> Callable[[Call], Decision]:
+def _whole(flag: Flag, conditions: tuple[_Prepared, ...], no_match: Decision) -> Decide:
     """All a flag can have: early access, holdout, then the conditions in order, whoever they are about."""
     locate, special, prefix, early_exit = flag.locate, flag.special, flag.prefix, flag.early_exit
     holdout = None if flag.holdout is None else flag.holdout[0]
@@ -281,7 +290,7 @@ def _all_hold(matchers: tuple[Matcher, ...], properties: Properties, call: Call)
 
 
 def _of_variant(
-    flag: CompiledFlag, subject: bytes, index: int | None, decisions: dict[bool | str, Decision]
+    flag: Flag, subject: bytes, index: int | None, decisions: dict[bool | str, Decision]
 ) -> Decision:
     value = flag.variant_of(subject) or True
     decision = decisions.get(value)

@@ -37,7 +37,7 @@ class FlagSet:
         Raises:
             UnknownFlagError: When there is none of that key.
         """
-        return self._flag(key).source
+        return self._flag(key).flag.source
 
     def evaluate(
         self,
@@ -72,7 +72,7 @@ class FlagSet:
         flag = self._flags.get(key)
         if flag is None:
             raise UnknownFlagError(key)
-        call = Call(distinct_id, person_properties)
+        call = Call(self._flags, distinct_id, person_properties)
         if groups:
             call.of_groups(groups, group_properties or {})
         if device_id:
@@ -87,7 +87,7 @@ class FlagSet:
 
     def evaluate_all(self, distinct_id: str, **context: Unpack[Context]) -> dict[str, Decision]:
         """Decide every flag for one subject, by key; arguments as for `evaluate`."""
-        call = _call(distinct_id, context)
+        call = self._call(distinct_id, context)
         decisions: dict[str, Decision] = {}
         for key, flag in self._flags.items():
             call.tried = None
@@ -102,7 +102,7 @@ class FlagSet:
         Raises:
             UnknownFlagError: When the set has no flag of that key.
         """
-        return explain(self._flag(key), _call(distinct_id, context))
+        return explain(self._flag(key), self._call(distinct_id, context))
 
     def _flag(self, key: str) -> CompiledFlag:
         flag = self._flags.get(key)
@@ -110,12 +110,11 @@ class FlagSet:
             raise UnknownFlagError(key)
         return flag
 
-
-def _call(distinct_id: str, context: Context) -> Call:
-    call = Call(distinct_id, context.get("person_properties"))
-    call.of_groups(context.get("groups") or {}, context.get("group_properties") or {})
-    call.device_id = context.get("device_id") or ""
-    call.now = context.get("now")
-    call.cohorts = context.get("cohorts") or ()
-    call.hash_keys = context.get("hash_keys") or {}
-    return call
+    def _call(self, distinct_id: str, context: Context) -> Call:
+        call = Call(self._flags, distinct_id, context.get("person_properties"))
+        call.of_groups(context.get("groups") or {}, context.get("group_properties") or {})
+        call.device_id = context.get("device_id") or ""
+        call.now = context.get("now")
+        call.cohorts = context.get("cohorts") or ()
+        call.hash_keys = context.get("hash_keys") or {}
+        return call

@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from posthog_mcp.api.json_text import loads_in_turns
+
 _BACK_OFF_SECONDS = 5.0
 _MOST_DOUBLINGS = 10
 _REFUSED_SECONDS = 30.0
@@ -55,14 +57,14 @@ class Kept:
         return json.dumps(parts, ensure_ascii=False, separators=(",", ":"))
 
     @classmethod
-    def loads(cls, text: str | bytes) -> Kept:
+    def loads(cls, text: bytes) -> Kept:
         """The same from the text.
 
         Raises:
             ValueError: It is not what `dumps` writes.
         """
         try:
-            parts: Any = json.loads(text)
+            parts: Any = loads_in_turns(text)
             problem = parts.pop("problem")
             return cls(**parts, problem=Problem(**problem) if problem else None)
         except (TypeError, KeyError, AttributeError) as error:

@@ -8,7 +8,10 @@ from datetime import UTC, datetime
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
+import anyio.to_thread
+
 from posthog_mcp.api.errors import MissingScope, PostHogError
+from posthog_mcp.journal import Journal
 from posthog_mcp.outbox import Outbox, OutboxUnusable
 from posthog_mcp.safety import clean
 from posthog_mcp.settings import OutboxPlace
@@ -74,6 +77,19 @@ class Services:
     token_asked: bool = False
     outbox: Outbox | None = None
     flags: DefinitionsSource | None = None
+    journal: Journal | None = None
+
+
+def _definitions_source(api: PostHogClient, settings: Settings) -> DefinitionsSource:
+    """In a thread: few starts need it, and its imports take tens of milliseconds."""
+    from posthog_mcp.flags.definitions import DefinitionsSource  # noqa: PLC0415 - see above
+
+    return DefinitionsSource(
+        api,
+        settings.data_dir,
+        poll_seconds=settings.flag_poll_seconds,
+        redis_url=settings.redis_url.get_secret_value() if settings.redis_url else "",
+    )
 
 
 async def _no_progress(done: float, total: float | None, message: str) -> None:
@@ -100,6 +116,9 @@ class Context:
         ask: Has the human type a name; gives what they typed, or None where they would not.
         clock: The time now, with its zone.
         furthest: The progress told last.
+        tool: The tool's name.
+        undoes: The number of the change that this call undoes; 0 for none.
+        recorded: The numbers of the changes that this call has made so far.
     """
 
     services: Services
@@ -108,6 +127,17 @@ class Context:
     ask: Callable[[Question], Awaitable[str | None]] = _cannot_ask
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     furthest: float = 0.0
+    tool: str = ""
+    undoes: int = 0
+    recorded: list[int] = field(default_factory=list[int])
+
+    @property
+    def journal(self) -> Journal:
+        """What tools changed at PostHog; they are recorded without their doing."""
+        services = self.services
+        if services.journal is None:
+            services.journal = Journal(self.settings.data_dir, self.settings.secrets())
+        return services.journal
 
     @property
     def api(self) -> PostHogClient:
@@ -224,19 +254,17 @@ class Context:
                 _log.warning("what earlier processes left is not delivered: %s", error)
         return services.outbox
 
-    def flag_definitions(self) -> DefinitionsSource:
+    async def flag_definitions(self) -> DefinitionsSource:
         """Where the definitions for evaluating flags here come from."""
-        from posthog_mcp.flags.definitions import DefinitionsSource  # noqa: PLC0415 - few starts need it
-
-        services, settings = self.services, self.settings
+        services = self.services
         if services.flags is None:
-            services.flags = DefinitionsSource(
-                self.api,
-                settings.data_dir,
-                poll_seconds=settings.flag_poll_seconds,
-                redis_url=settings.redis_url.get_secret_value() if settings.redis_url else "",
-            )
+            made = await anyio.to_thread.run_sync(_definitions_source, self.api, self.settings)
+            services.flags = services.flags or made
         return services.flags
+
+    async def flags_changed(self) -> None:
+        """Have the next evaluation ask for the definitions again, in whatever process it is."""
+        await (await self.flag_definitions()).outdate()
 
     def link(self, project: Project, path: str) -> str:
         """The page of PostHog's app that shows an object, such as `feature_flags/12`."""

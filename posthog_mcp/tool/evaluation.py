@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
+
+import anyio.lowlevel
 
 from posthog_mcp.api.errors import PostHogError, WrongKey
 from posthog_mcp.render.flags import reason_in_words
@@ -12,7 +15,7 @@ from posthog_mcp.tool.context import ToolFailure
 from posthog_mcp.tool.explaining import told
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import AsyncGenerator, Iterable
 
     from posthog_mcp.api import FlagsAnswer
     from posthog_mcp.flags import Decision
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from posthog_mcp.tool.context import Context
 
 Mode = Literal["auto", "local", "remote"]
+_TURN_SECONDS = 0.002
 _INSTEAD = "With mode remote, PostHog evaluates instead."
 Json = dict[str, Any]
 
@@ -139,10 +143,8 @@ async def _decide(
         return
     result.definitions = definitions
     flags = definitions.flags
-    wanted: Iterable[str] = keys or (key for key in flags if flags.definition(key).get("active"))
-    for key in wanted:
-        if key not in flags:
-            continue
+    wanted = keys or [key for key in flags if flags.definition(key).get("active")]
+    async for key in _in_turns(key for key in wanted if key in flags):
         decision = flags.evaluate(key, subject.distinct_id, now=ctx.now(), **subject.context)
         verdict = _local(decision, flags.definition(key))
         if explain:
@@ -151,14 +153,25 @@ async def _decide(
     result.notes.append(_freshness(ctx, definitions))
 
 
+async def _in_turns(keys: Iterable[str]) -> AsyncGenerator[str]:
+    """The keys; hundreds of explanations are tens of milliseconds, and other calls go on in between."""
+    ends = time.monotonic() + _TURN_SECONDS
+    for key in keys:
+        yield key
+        if time.monotonic() >= ends:
+            await anyio.lowlevel.checkpoint()
+            ends = time.monotonic() + _TURN_SECONDS
+
+
 async def _definitions(ctx: Context, mode: Mode, result: Evaluation) -> Definitions | None:
-    from posthog_mcp.flags.definitions import DefinitionsUnavailable, readable  # noqa: PLC0415 - as in Context
+    source = await ctx.flag_definitions()
+    from posthog_mcp.flags.definitions import DefinitionsUnavailable, readable  # noqa: PLC0415 - loaded by now
 
     if mode == "auto" and not readable(ctx.api.keys):
         result.notes.append("No key for local evaluation is configured, so PostHog evaluated.")
         return None
     try:
-        return await ctx.flag_definitions().current()
+        return await source.current()
     except WrongKey as error:
         raise ToolFailure(error.what, error.why, f"{error.next_step} {_INSTEAD}") from None
     except DefinitionsUnavailable as error:

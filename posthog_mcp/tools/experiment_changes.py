@@ -181,7 +181,7 @@ async def change_experiment_state(ctx: Context, args: ChangeExperimentState) -> 
             "Mend it with update_experiment or update_flag, or call again with anyway.",
         )
     after = await ctx.api.post(path, body, project_id=project.id, id=experiment["id"])
-    await ctx.flag_definitions().outdate()
+    await ctx.flags_changed()
     told: Json = {"was": state_of(experiment), "launched_in_spite_of": problems}
     if args.action == "end":
         told["next"] = "The flag still gives its variants to people: ship_experiment_variant ends that."
@@ -239,7 +239,7 @@ async def ship_experiment_variant(ctx: Context, args: ShipExperimentVariant) -> 
         str(experiment["name"]),
     )
     after = await ctx.api.post(path, body, project_id=project.id, id=experiment["id"])
-    await ctx.flag_definitions().outdate()
+    await ctx.flags_changed()
     return Record({"shipped": args.variant} | whole(ctx, project, after))
 
 

@@ -4,16 +4,17 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from posthog_mcp.api.errors import NotFound
 from posthog_mcp.render import Record
 from posthog_mcp.render.flags import variants
 from posthog_mcp.tool import Access, Context, Project, ProjectInput, ToolFailure, tool
 from posthog_mcp.tool.experiment_metrics import Metric, posthog_metric
-from posthog_mcp.tool.experiments import LIST, RUNNING_TIME, exposure_config, flag_of, shares_of, whole
+from posthog_mcp.tool.experiment_sample import Plan, plan_sample
+from posthog_mcp.tool.experiments import LIST, exposure_config, flag_of, shares_of, whole
 from posthog_mcp.tool.flags import LIST as FLAGS
 from posthog_mcp.tool.flags import Variant, check_shares
 
 Json = dict[str, Any]
+_LONG_DAYS = 90
 
 
 class CreateExperiment(ProjectInput):
@@ -41,7 +42,11 @@ class CreateExperiment(ProjectInput):
     )
     statistics: Literal["bayesian", "frequentist"] = Field("bayesian", description="Method.")
     minimum_detectable_effect: float = Field(0, ge=0, le=1_000, description="In %, to plan the sample.")
-    baseline: float = Field(0, ge=0, description="The first metric today: 0.12, or a mean.")
+    baseline: float = Field(
+        0,
+        ge=0,
+        description="First metric today: 0.12, or a mean; ratio and retention are measured.",
+    )
     exposures_per_day: float = Field(0, ge=0, description="To plan the days.")
     allow_unknown_events: bool = Field(default=False, description="New event names are no slip.")
     dry_run: bool = Field(default=False, description="Show the request, send nothing.")
@@ -52,9 +57,17 @@ class CreateExperiment(ProjectInput):
         keys = [variant.key for variant in self.variants]
         if keys and (len(keys) < 2 or "control" not in keys):  # noqa: PLR2004 - something to compare
             raise ValueError("`variants` must be at least two, one of them `control`")
-        if self.minimum_detectable_effect and self.metrics and not self.baseline:
-            raise ValueError("`minimum_detectable_effect` needs `baseline` to plan with")
+        metric = _first(self.metrics)
+        if self.minimum_detectable_effect and metric is not None:
+            _check_baseline(metric, self.baseline)
         return self
+
+
+def _check_baseline(metric: Metric, baseline: float) -> None:
+    if not baseline and metric.type not in ("ratio", "retention"):
+        raise ValueError("`minimum_detectable_effect` needs `baseline` to plan with")
+    if baseline >= 1 and metric.type in ("funnel", "retention"):
+        raise ValueError(f"the `baseline` of a {metric.type} is a share below 1, such as 0.12")
 
 
 @tool(
@@ -67,19 +80,20 @@ async def create_experiment(ctx: Context, args: CreateExperiment) -> Record:
     """Create an experiment as a draft: flag (off), metrics, sample size. Then change_experiment_state."""
     project = await ctx.project(args)
     flag = await _existing_flag(ctx, project, args)
-    plan = await _plan(ctx, project, args)
+    plan = await _plan(ctx, project, args, flag)
     body = _body(args, plan, new_flag=flag is None)
-    warnings = _warnings(args, flag)
+    warnings = _warnings(args, flag, plan)
+    said: Json = {"planned_from": plan["planned_from"]} if plan else {}
     if args.dry_run:
-        shown = {"dry_run": True, "project": str(project), "would_create": body, "warnings": warnings}
-        return Record({name: value for name, value in shown.items() if value != []})
+        told = {"warnings": warnings} if warnings else {}
+        return Record({"dry_run": True, "project": str(project), "would_create": body, **said, **told})
     made = await ctx.api.post(LIST, body, project_id=project.id)
-    await ctx.flag_definitions().outdate()
+    await ctx.flags_changed()
     wanted = {variant.key: variant.rollout_percentage for variant in args.variants}
     if flag is None and wanted and shares_of(made) != wanted:
         got = variants(flag_of(made).get("filters") or {})
         warnings.append(f"PostHog made the flag with other variants than asked: {got}. Use update_flag.")
-    return Record(whole(ctx, project, made) | ({"warnings": warnings} if warnings else {}))
+    return Record(whole(ctx, project, made) | said | ({"warnings": warnings} if warnings else {}))
 
 
 async def _existing_flag(ctx: Context, project: Project, args: CreateExperiment) -> Json | None:
@@ -126,40 +140,36 @@ def _body(args: CreateExperiment, plan: Json, *, new_flag: bool) -> Json:
         }
         body["feature_flag"] = {"filters": filters}
     if args.minimum_detectable_effect:
-        body["running_time_calculation"] = {
+        planned = {
             "minimum_detectable_effect": args.minimum_detectable_effect,
             "recommended_sample_size": plan.get("recommended_sample_size"),
             "recommended_running_time": plan.get("recommended_running_time_days"),
         }
+        body["running_time_calculation"] = {name: value for name, value in planned.items() if value}
     return body
 
 
-_PLANNED = {"total": "mean_count", "unique_session": "mean_count"}
-
-
-async def _plan(ctx: Context, project: Project, args: CreateExperiment) -> Json:
-    """PostHog's sample size and days for the first metric; empty where none can be planned."""
-    first = next((metric for metric in args.metrics if not metric.secondary), None)
-    if not args.minimum_detectable_effect or first is None or first.type in ("ratio", "retention"):
+async def _plan(ctx: Context, project: Project, args: CreateExperiment, flag: Json | None) -> Json:
+    """The sample of the first primary metric; empty where none was asked for."""
+    metric = _first(args.metrics)
+    if not args.minimum_detectable_effect or metric is None:
         return {}
-    kind = "funnel" if first.type == "funnel" else _PLANNED.get(first.events[0].math, "mean_sum_or_avg")
-    asked = {
-        "metric_type": kind,
-        "minimum_detectable_effect": args.minimum_detectable_effect,
-        "baseline_value": args.baseline,
-        "number_of_variants": len(args.variants) or 2,
-        "exposure_rate_per_day": args.exposures_per_day or None,
-    }
-    try:
-        return await ctx.api.post(RUNNING_TIME, asked, project_id=project.id)
-    except NotFound:
-        return {}  # an older PostHog plans in its own pages alone
+    count = len(args.variants or shares_of({"feature_flag": flag})) or 2
+    wanted = Plan(metric, args.minimum_detectable_effect, args.baseline, count, args.exposures_per_day)
+    return await plan_sample(ctx, project, wanted)
 
 
-def _warnings(args: CreateExperiment, flag: Json | None) -> list[str]:
+def _first(metrics: list[Metric]) -> Metric | None:
+    return next((metric for metric in metrics if not metric.secondary), None)
+
+
+def _warnings(args: CreateExperiment, flag: Json | None, plan: Json) -> list[str]:
     warnings: list[str] = []
     if not args.metrics:
         warnings.append("It has no metric: add one with update_experiment before the launch.")
+    if (plan.get("recommended_running_time_days") or 0) > _LONG_DAYS:
+        days = plan["recommended_running_time_days"]
+        warnings.append(f"It would take {days} days: look for a larger effect, or decide by another metric.")
     if flag is not None and flag.get("active"):
         warnings.append("Its flag is on already: people get variants before the launch.")
     if flag is not None and flag.get("experiment_set"):

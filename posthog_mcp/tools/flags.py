@@ -174,7 +174,7 @@ async def create_flag(ctx: Context, args: CreateFlag) -> Record:
     if args.dry_run:
         return Record({"dry_run": True, "project": str(project), "would_create": body})
     flag = await ctx.api.post(LIST, body, project_id=project.id)
-    await ctx.flag_definitions().outdate()
+    await ctx.flags_changed()
     return Record(whole(ctx, project, flag))
 
 
@@ -294,7 +294,7 @@ async def _patch(ctx: Context, project: Project, flag: Json, body: Json) -> Json
     """Send an update with the version that was read, so that PostHog refuses it if another came between."""
     guard = {"version": flag["version"]} if flag.get("version") is not None else {}
     after = await ctx.api.patch(ONE, {**body, **guard}, project_id=project.id, id=flag["id"])
-    await ctx.flag_definitions().outdate()
+    await ctx.flags_changed()
     return after
 
 

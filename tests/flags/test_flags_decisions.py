@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from datetime import UTC, date, datetime
 from hashlib import sha1
 from typing import Any
@@ -374,3 +376,22 @@ def test_all_flags_at_once_are_the_flags_one_by_one():
     everything = body.evaluate_all("u")
     assert everything == {key: body.evaluate(key, "u") for key in body}
     assert (len(body), "on" in body, body.definition("on")["id"]) == (3, True, 7)
+
+
+def test_a_set_that_is_replaced_is_freed_without_the_collector_of_garbage():
+    needs = {"key": "a", "type": "flag", "operator": "flag_evaluates_to", "value": True}
+    definitions = [
+        flag("a", condition(prop("plan", "pro"), rollout=50)),
+        flag("b", condition(needs | {"dependency_chain": ["a"]}), condition(prop("id", 1, type="cohort"))),
+    ]
+    cohort = {"type": "OR", "values": [prop("plan", "pro"), prop("seats", 3, "gt")]}
+    gc.disable()
+    try:
+        set_ = flags(*definitions, cohorts={"1": cohort})
+        set_.evaluate_all("u-17", person_properties={"plan": "pro", "seats": 4})
+        set_.explain("b", "u-17", person_properties={"plan": "pro"})
+        freed = weakref.ref(set_._flags["b"].decide)  # noqa: SLF001 - only an inner part tells of circles
+        del set_
+        assert freed() is None
+    finally:
+        gc.enable()
