@@ -390,7 +390,7 @@ def test_a_set_that_is_replaced_is_freed_without_the_collector_of_garbage():
         set_ = flags(*definitions, cohorts={"1": cohort})
         set_.evaluate_all("u-17", person_properties={"plan": "pro", "seats": 4})
         set_.explain("b", "u-17", person_properties={"plan": "pro"})
-        freed = weakref.ref(set_._flags["b"].decide)  # noqa: SLF001 - only an inner part tells of circles
+        freed = weakref.ref(set_._flags["b"].decide)  # an inner part tells of circles
         del set_
         assert freed() is None
     finally:
