@@ -47,6 +47,8 @@ API_MODULES = (
     "experiment_plans",
     "experiment_holdouts",
     "experiment_saved_metrics",
+    "surveys",
+    "survey_answers",
     "error_tracking",
 )
 ENVIRONMENTS = "/api/environments/"
