@@ -8,6 +8,8 @@ from posthog_mcp.sandbox.errors.queries import error_tracking_query
 from posthog_mcp.sandbox.experiments.counting import experiment_exposure_query
 from posthog_mcp.sandbox.experiments.results import experiment_query
 from posthog_mcp.sandbox.http.errors import ApiError, invalid
+from posthog_mcp.sandbox.insights.asking import insight
+from posthog_mcp.sandbox.insights.trends import trends
 from posthog_mcp.sandbox.queries.actors import actors_query
 from posthog_mcp.sandbox.queries.events import events_query
 from posthog_mcp.sandbox.queries.hogql import hogql_query
@@ -27,6 +29,7 @@ RUNNERS: Mapping[str, Runner] = {
     "ExperimentQuery": experiment_query,
     "HogQLMetadata": hogql_metadata,
     "HogQLQuery": hogql_query,
+    "TrendsQuery": insight(trends),
 }
 
 WRAPPERS = frozenset({"DataTableNode", "DataVisualizationNode", "InsightVizNode"})

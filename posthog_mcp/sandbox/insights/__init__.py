@@ -1,0 +1,1 @@
+"""Insights: trends, funnels, retention, paths, lifecycle and stickiness, and the people behind a point."""
