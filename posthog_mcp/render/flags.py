@@ -54,13 +54,14 @@ def variants(filters: Json) -> str:
 
 
 def _condition(group: Json) -> str:
-    rows = [_row(item) for item in _objects(group.get("properties"))]
+    rows = [filter_in_words(item) for item in _objects(group.get("properties"))]
     who = " and ".join(rows) or "everyone"
     variant = f" → {group['variant']}" if group.get("variant") else ""
     return f"{who}: {_percent(group.get('rollout_percentage'))}{variant}"
 
 
-def _row(item: Json) -> str:
+def filter_in_words(item: Json) -> str:
+    """One of PostHog's property filters: `plan = pro or team`."""
     operator, value = item.get("operator") or "exact", item.get("value")
     if item.get("type") == "cohort":
         return f"{'not ' if operator == 'not_in' else ''}in cohort {item.get('cohort_name') or value}"

@@ -1,0 +1,62 @@
+"""Queries of ours, asked of PostHog within one call."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from posthog_mcp.tool.context import ToolFailure
+from posthog_mcp.tool.queries import Running, run
+from posthog_mcp.tool.times import iso, parse_time
+
+if TYPE_CHECKING:
+    from posthog_mcp.tool.context import Context, Project
+
+Json = dict[str, Any]
+
+
+def period(ctx: Context, date_from: str, date_to: str) -> tuple[str, str]:
+    """Start and end as PostHog takes them, to the second, so that all queries of a call mean the same.
+
+    Args:
+        ctx: The call.
+        date_from: As `parse_time` reads it.
+        date_to: The same; empty for now.
+
+    Raises:
+        ToolFailure: It would end before it starts.
+    """
+    now = ctx.now()
+    since, until = parse_time(date_from, now), parse_time(date_to, now) if date_to else now
+    if since >= until:
+        raise ToolFailure("Nothing was asked.", "date_from is not before date_to.", "Correct one of them.")
+    return iso(since.replace(microsecond=0)), iso(until.replace(microsecond=0))
+
+
+async def answer_of(ctx: Context, project: Project, query: Json) -> Json:
+    """The answer of a query object.
+
+    Raises:
+        ToolFailure: It takes longer than the call has time.
+        PostHogError: It was refused or failed.
+    """
+    answer = await run(ctx, project, query)
+    if isinstance(answer, Running):
+        raise ToolFailure(
+            "PostHog has not answered in time.",
+            f"Its query was still running after {answer.seconds} s.",
+            "Ask for a shorter period, or again in a minute.",
+        )
+    return answer
+
+
+async def rows_of(ctx: Context, project: Project, hogql: str, **values: Any) -> list[list[Any]]:
+    """The rows of a HogQL query; errors as `answer_of`.
+
+    Args:
+        ctx: The call.
+        project: Where to ask.
+        hogql: The query, with `{name}` for each value.
+        values: What the names stand for.
+    """
+    answer = await answer_of(ctx, project, {"kind": "HogQLQuery", "query": hogql, "values": values})
+    return answer.get("results") or []

@@ -1,0 +1,104 @@
+"""Filter rows as JSON text: a tenth of what their schema costs in the list of tools."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
+
+from pydantic import BeforeValidator, ValidationError, WithJsonSchema
+
+from posthog_mcp.tool.arguments import Input
+from posthog_mcp.tool.context import ToolFailure
+from posthog_mcp.tool.filters import Filter, posthog_filter
+from posthog_mcp.tool.group_types import KEY_COLUMNS, group_types
+
+if TYPE_CHECKING:
+    from posthog_mcp.tool.context import Context, Project
+
+_Model = TypeVar("_Model", bound=Input)
+Json = dict[str, Any]
+
+
+def read_list(model: type[_Model], value: Any, example: str) -> list[_Model]:
+    """Objects from JSON text that holds a list of them, or one.
+
+    Args:
+        model: What each is.
+        value: The text, or what it would hold.
+        example: The text as it could be.
+
+    Raises:
+        ValueError: With words for the caller.
+    """
+    if isinstance(value, str):
+        try:
+            value = json.loads(value) if value.strip() else []
+        except (ValueError, RecursionError):
+            raise ValueError(f"must be a JSON list, as {example}") from None
+    items = cast("list[Any]", value if isinstance(value, list) else [value])
+    return [_read(model, item, place) for place, item in enumerate(items)]
+
+
+def _read(model: type[_Model], item: Any, place: int) -> _Model:
+    try:
+        return model.model_validate(item)
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        where = "".join(f".{part}" for part in problem["loc"])
+        words = problem["msg"].removeprefix("Value error, ")
+        raise ValueError(f"[{place}]{where}: {words}; it has {', '.join(model.model_fields)}") from None
+
+
+def _rows(value: Any) -> list[Filter]:
+    return read_list(Filter, value, '[{"property": "plan", "value": "pro"}]')
+
+
+FilterRows = Annotated[list[Filter], BeforeValidator(_rows), WithJsonSchema({"type": "string"})]
+"""An argument of filter rows: in the schema JSON text; a real list is taken as well."""
+
+
+async def event_filters(ctx: Context, project: Project, rows: list[Filter]) -> list[Json]:
+    """Rows as PostHog's property filters on events.
+
+    A row on a flag asks for the value that the event was sent with.
+
+    Raises:
+        ToolFailure: A row is on a group, and the project has several types of groups or none.
+    """
+    return [await _event_filter(ctx, project, row) for row in rows]
+
+
+async def _event_filter(ctx: Context, project: Project, row: Filter) -> Json:
+    if row.on == "flag":
+        return {"key": f"$feature/{row.property}", "type": "event", "value": row.value, "operator": "exact"}
+    if row.on != "group":
+        return posthog_filter(row)
+    types = await group_types(ctx, project)
+    if len(types) != 1:
+        named = ", ".join(f"{name} as {KEY_COLUMNS[number]}" for name, number in types.items())
+        raise ToolFailure(
+            f"The row on the group property `{row.property}` cannot be used.",
+            f"It must be clear which type of group it is of: {named or 'the project has none'}.",
+            "Filter on the event's property of that name, which holds the group's key, or use query_hogql.",
+        )
+    return {**posthog_filter(row), "group_type_index": next(iter(types.values()))}
+
+
+def person_filters(rows: list[Filter], instead: str) -> list[Json]:
+    """Rows as PostHog's property filters on persons.
+
+    Args:
+        rows: The rows.
+        instead: One sentence: what to do about a row on something else.
+
+    Raises:
+        ToolFailure: A row is on neither a person nor a cohort.
+    """
+    for row in rows:
+        if row.on not in ("person", "cohort"):
+            raise ToolFailure(
+                f"The row on the {row.on} property `{row.property}` cannot be used.",
+                "Only rows on person and cohort say something of a person alone.",
+                instead,
+            )
+    return [posthog_filter(row) for row in rows]
