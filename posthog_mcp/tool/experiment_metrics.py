@@ -16,6 +16,7 @@ MetricType = Literal["funnel", "mean", "ratio", "retention"]
 _SPAN = re.compile(r"(\d{1,4})([mhdw])")
 _RETURNS = re.compile(r"(\d{1,4})-(\d{1,4})([hdw])")
 _UNITS = {"m": "minute", "h": "hour", "d": "day", "w": "week"}
+_SECONDS = {"m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 # How many events each type is made of; a funnel has any number.
 _EVENTS = {"mean": 1, "ratio": 2, "retention": 2}
 _LISTS = ("metrics", "metrics_secondary", "saved_metrics")
@@ -28,6 +29,14 @@ class EventFilter(Filter):
     on: Literal["event", "person", "session", "group", "cohort", "flag"] = Field(
         "event", description="What has the property."
     )
+
+    @model_validator(mode="after")
+    def _of_events(self) -> EventFilter:
+        if self.on == "group":
+            raise ValueError(
+                f"`{self.property}` is on a group, which metrics cannot look at: take the event's or person's"
+            )
+        return self
 
 
 class MetricEvent(Input):
@@ -85,9 +94,27 @@ class Metric(Input):
             raise ValueError(f"`window` {self.window} is no span: write 12h, 7d or 2w")
         if (self.type == "retention") != bool(self.returns):
             raise ValueError("`returns` is for retention, which needs it: 1-7d is from day 1 to day 7")
-        if self.returns and not _RETURNS.fullmatch(self.returns):
-            raise ValueError(f"`returns` {self.returns} is no period: write 1-7d, 2-4w or 1-24h")
+        if self.returns:
+            first, last, _ = self.return_period()
+            if first > last:
+                raise ValueError(f"`returns` {self.returns} ends before it begins")
         return self
+
+    def window_seconds(self) -> int | None:
+        """How long after the exposure events count; None for as long as the experiment runs."""
+        span = _SPAN.fullmatch(self.window)
+        return int(span[1]) * _SECONDS[span[2]] if span else None
+
+    def return_period(self) -> tuple[int, int, str]:
+        """When those who come back do: from, to, and of which unit.
+
+        Raises:
+            ValueError: `returns` is no period.
+        """
+        period = _RETURNS.fullmatch(self.returns)
+        if period is None:
+            raise ValueError(f"`returns` {self.returns} is no period: write 1-7d, 2-4w or 1-24h")
+        return int(period[1]), int(period[2]), _UNITS[period[3]]
 
 
 def posthog_metric(metric: Metric) -> Json:
@@ -106,14 +133,13 @@ def posthog_metric(metric: Metric) -> Json:
         case "ratio":
             return made | {"numerator": sources[0], "denominator": sources[1]}
         case "retention":
-            period = _RETURNS.fullmatch(metric.returns)
-            first, last, unit = period.groups() if period else ("0", "7", "d")
+            first, last, unit = metric.return_period()
             return made | {
                 "start_event": sources[0],
                 "completion_event": sources[1],
-                "retention_window_start": int(first),
-                "retention_window_end": int(last),
-                "retention_window_unit": _UNITS[unit],
+                "retention_window_start": first,
+                "retention_window_end": last,
+                "retention_window_unit": unit,
                 "start_handling": "first_seen",
             }
 
@@ -125,8 +151,15 @@ def _source(event: MetricEvent, *, counted: bool) -> Json:
     if event.property:
         source["math_property"] = event.property
     if event.filters:
-        source["properties"] = [posthog_filter(row) for row in event.rows()]
+        source["properties"] = [_event_filter(row) for row in event.rows()]
     return source
+
+
+def _event_filter(row: EventFilter) -> Json:
+    """A flag's value is the one that the event was sent with."""
+    if row.on != "flag":
+        return posthog_filter(row)
+    return {"key": f"$feature/{row.property}", "type": "event", "value": row.value, "operator": "exact"}
 
 
 def metrics_of(experiment: Json) -> list[tuple[Json, bool]]:
