@@ -11,15 +11,18 @@ from posthog_mcp.safety import clean, clean_value
 _ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
 _TO_ESCAPE = re.compile(r"[\\\t\n\r]")
 _FINE_TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)(Z|[+-]\d\d:\d\d)$")
+_compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _LARGEST_WHOLE = 2**53  # beyond it a float does not hold every whole number
 
 
 def cell(value: Any) -> str:
     """A JSON value as one cell: no tab, no line break, nothing hidden; null is empty."""
     if isinstance(value, str):
-        if not (value.isascii() and value.isprintable()):
-            value = clean(value)
-        return _TO_ESCAPE.sub(lambda match: _ESCAPES[match[0]], value) if _TO_ESCAPE.search(value) else value
+        if (
+            value.isascii() and value.isprintable()
+        ):  # most are, and of what is escaped only one can be in them
+            return value.replace("\\", "\\\\") if "\\" in value else value
+        return _TO_ESCAPE.sub(lambda match: _ESCAPES[match[0]], clean(value))
     if value is None:
         return ""
     if value is True or value is False:
@@ -29,7 +32,9 @@ def cell(value: Any) -> str:
         return str(int(value)) if whole else repr(value)
     if isinstance(value, int):
         return str(value)
-    return cell(json.dumps(clean_value(value), ensure_ascii=False, separators=(",", ":")))
+    text = _compact(value)
+    # only what is not ASCII, or stands there escaped, can be hidden
+    return text if text.isascii() and "\\" not in text else cell(_compact(clean_value(value)))
 
 
 def coarse_times(rows: Sequence[Sequence[Any]], column: int, shown: int) -> bool:
