@@ -9,11 +9,10 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from posthog_mcp.api.errors import NotFound
 from posthog_mcp.render.cohorts import conditions
-from posthog_mcp.tool import asking
 from posthog_mcp.tool.arguments import Input, ProjectInput
-from posthog_mcp.tool.asking import uuid_of
 from posthog_mcp.tool.context import ToolFailure
 from posthog_mcp.tool.filter_rows import person_filters, read_list
+from posthog_mcp.tool.selecting import select, uuid_of
 
 if TYPE_CHECKING:
     from posthog_mcp.tool.context import Context, Project
@@ -126,12 +125,12 @@ async def resolve(ctx: Context, project: Project, persons: list[str]) -> tuple[l
     if not persons:
         return [], []
     text = "SELECT distinct_id, toString(person_id) FROM person_distinct_ids WHERE distinct_id IN {ids}"
-    by_id = await asking.rows(ctx, project, f"{text} LIMIT 5000", {"ids": persons})
+    by_id = await select(ctx, project, f"{text} LIMIT 5000", {"ids": persons})
     known = {str(row[0]): str(row[1]) for row in by_id}
     uuids = {uuid: name for name in persons if name not in known and (uuid := uuid_of(name))}
     if uuids:
         text = "SELECT toString(id) FROM persons WHERE id IN {ids} LIMIT 5000"
-        found = await asking.rows(ctx, project, text, {"ids": list(uuids)})
+        found = await select(ctx, project, text, {"ids": list(uuids)})
         known |= {uuids[str(row[0])]: str(row[0]) for row in found}
     unknown = [name for name in persons if name not in known]
     return list(dict.fromkeys(known[name] for name in persons if name in known)), unknown

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 from pydantic import Field
 
 from posthog_mcp.tool.arguments import ProjectInput
-from posthog_mcp.tool.asking import answered, uuid_of
+from posthog_mcp.tool.asking import answer_of
+from posthog_mcp.tool.selecting import uuid_of
 
 if TYPE_CHECKING:
     from posthog_mcp.tool.context import Context, Project
@@ -96,7 +97,7 @@ async def people(
         query["source"] = {"kind": "HogQLQuery", "query": text, "values": values}
     if filters:
         query["properties"] = filters
-    answer = await answered(ctx, project, query)
+    answer = await answer_of(ctx, project, query)
     rows: list[list[Json]] = answer.get("results") or []
     found = [row[0] for row in rows]
     # One that was deleted a moment ago is still counted, and comes with its id alone.

@@ -41,7 +41,7 @@ class ListCohorts(ProjectInput):
     offset: int = Field(0, ge=0, description="How many to skip.")
 
 
-@tool(area="persons", access=Access.READ, title="List cohorts", scopes=("cohort:read",))
+@tool(area="persons", access=Access.READ, title="List cohorts", scopes=("cohort:read",), default=False)
 async def list_cohorts(ctx: Context, args: ListCohorts) -> Table:
     """List the project's cohorts with who is in them and how many, newest first."""
     project = await ctx.project(args)

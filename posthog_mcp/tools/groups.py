@@ -8,9 +8,10 @@ from pydantic import Field
 
 from posthog_mcp.api.errors import NotFound
 from posthog_mcp.render import Record, Table
-from posthog_mcp.tool import Access, Context, Project, ProjectInput, ToolFailure, asking, tool
+from posthog_mcp.tool import Access, Context, Project, ProjectInput, ToolFailure, tool
 from posthog_mcp.tool.group_types import KEY_COLUMNS, group_types, number_of
 from posthog_mcp.tool.persons import flat
+from posthog_mcp.tool.selecting import select
 from posthog_mcp.tool.times import iso
 
 Json = dict[str, Any]
@@ -25,7 +26,7 @@ class ListGroups(ProjectInput):
     group_type: str = Field("", max_length=400, description="Such as company. Default the only one.")
     search: str = Field("", max_length=400, description="Part of the key or the name.")
     limit: int = Field(50, ge=1, le=200, description="How many.")
-    cursor: str = Field("", max_length=1_000, description="From the answer before, for what follows.")
+    cursor: str = Field("", max_length=1_000, description="From the answer before.")
 
 
 @tool(area="persons", access=Access.READ, title="List groups", scopes=("group:read",), default=False)
@@ -125,6 +126,6 @@ async def _activity(ctx: Context, project: Project, column: str, key: str) -> Js
         f" WHERE {column} = {{key}} AND timestamp >= toDateTime({{since}}) LIMIT 1"
     )
     values = {"key": key, "since": iso(ctx.now() - timedelta(days=_DAYS))}
-    count, persons, last, frequent = (await asking.rows(ctx, project, text, values))[0]
+    count, persons, last, frequent = (await select(ctx, project, text, values))[0]
     seen: Json = {f"events_of_{_DAYS}_days": count}
     return seen | {"people": persons, "last_seen": last, "frequent_events": frequent} if count else seen

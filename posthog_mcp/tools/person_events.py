@@ -6,10 +6,10 @@ from pydantic import Field
 
 from posthog_mcp.render import Table
 from posthog_mcp.tool import Access, Context, ProjectInput, tool
-from posthog_mcp.tool.asking import RowCursor, cursor_of, hogql, period, read_cursor
 from posthog_mcp.tool.filter_rows import FilterRows, event_filters
 from posthog_mcp.tool.filters import Filter
 from posthog_mcp.tool.persons import event_properties, events_of, read
+from posthog_mcp.tool.selecting import RowCursor, cursor_of, read_cursor, selected, within
 from posthog_mcp.tool.times import Moment
 
 Json = dict[str, Any]
@@ -26,25 +26,25 @@ class ListEvents(ProjectInput):
     filters: FilterRows = Field(
         default_factory=list[Filter],
         max_length=50,
-        description='All must hold: [{"property":"total","operator":"gt","value":"10","on":"event"}]; on '
-        "also person, session, cohort, flag.",
+        description='Rows: [{"property":"total","operator":"gt","value":"10","on":"event"}]; on also '
+        "person, session, cohort, flag.",
     )
-    date_from: Moment = Field("-7d", description="Start of the period.")
-    date_to: Moment = Field("", description="Its end.")
+    date_from: Moment = Field("-7d", description="Since when.")
+    date_to: Moment = Field("", description="Until when.")
     properties: list[str] = Field(
         default_factory=list[str],
         max_length=20,
-        description="Properties to show as columns, * for all. Default: what the application sent itself.",
+        description="Properties to show, * for all. Default: the application's own.",
     )
     limit: int = Field(30, ge=1, le=200, description="How many.")
-    cursor: RowCursor = Field("", max_length=100, description="From the answer before, for older ones.")
+    cursor: RowCursor = Field("", max_length=100, description="From the answer before.")
 
 
 @tool(area="persons", access=Access.READ, title="List events", scopes=("query:read",))
 async def list_events(ctx: Context, args: ListEvents) -> Table:
     """List events newest first, of a person, of a name, or all. To count or group, use query_hogql."""
     project = await ctx.project(args)
-    conditions, values, words = period(ctx, args.date_from, args.date_to)
+    conditions, values, words = within(ctx, args.date_from, args.date_to)
     if args.event:
         conditions.append("event = {event}")
         values["event"] = args.event
@@ -63,7 +63,7 @@ async def list_events(ctx: Context, args: ListEvents) -> Table:
         f" WHERE {{filters}} AND {' AND '.join(conditions)}"
         f" ORDER BY timestamp DESC, uuid DESC LIMIT {args.limit + 1}"
     )
-    answer = await hogql(ctx, project, query, values, await event_filters(ctx, project, args.filters))
+    answer = await selected(ctx, project, query, values, await event_filters(ctx, project, args.filters))
     found: list[list[Any]] = answer.get("results") or []
     rows = found[: args.limit]
     return Table(

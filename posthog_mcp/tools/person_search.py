@@ -6,11 +6,11 @@ from pydantic import Field, model_validator
 
 from posthog_mcp.render import Table
 from posthog_mcp.render.cells import without_fraction
-from posthog_mcp.tool import Access, Context, Project, ProjectInput, asking, tool
-from posthog_mcp.tool.asking import cursor_of, is_cursor, period, read_cursor
+from posthog_mcp.tool import Access, Context, Project, ProjectInput, tool
 from posthog_mcp.tool.filter_rows import FilterRows, event_filters, person_filters
 from posthog_mcp.tool.filters import Filter
 from posthog_mcp.tool.persons import PROFILES, events_of, flat, people, read, shown_ids, text_of
+from posthog_mcp.tool.selecting import cursor_of, is_cursor, read_cursor, select, within
 from posthog_mcp.tool.times import Moment
 
 Json = dict[str, Any]
@@ -40,24 +40,24 @@ class FindPersons(ProjectInput):
     filters: FilterRows = Field(
         default_factory=list[Filter],
         max_length=50,
-        description='All must hold: [{"property":"plan","operator":"exact","value":"pro","on":"person"}]; '
-        "on cohort with its id as property; with event also on event, session or flag.",
+        description='Rows: [{"property":"plan","operator":"exact","value":"pro","on":"person"}]; on cohort '
+        "takes its id as property; with event also on event, session, flag.",
     )
-    event: str = Field("", max_length=200, description="Who did this event in the period, latest first.")
-    date_from: Moment = Field("-30d", description="Start of the event's period.")
-    date_to: Moment = Field("", description="Its end.")
+    event: str = Field("", max_length=200, description="Who did this event, latest first.")
+    date_from: Moment = Field("-30d", description="Since when.")
+    date_to: Moment = Field("", description="Until when.")
     flag: str = Field(
         "",
         max_length=400,
-        description="With event: add the value this flag had, on the event and when last asked for.",
+        description="With event: add this flag's value, on the event and when last asked for.",
     )
     show: list[str] = Field(
         default_factory=list[str],
         max_length=20,
-        description="Properties to add as columns: the person's, or with event those of their latest one.",
+        description="Properties to add: the person's, with event those of their latest.",
     )
     limit: int = Field(50, ge=1, le=200, description="How many.")
-    cursor: str = Field("", max_length=100, description="From the answer before, for what follows.")
+    cursor: str = Field("", max_length=100, description="From the answer before.")
 
     @model_validator(mode="after")
     def _fits(self) -> "FindPersons":
@@ -72,8 +72,7 @@ class FindPersons(ProjectInput):
 async def find_persons(ctx: Context, args: FindPersons) -> Table:
     """Find persons by what is known of them, or by an event they did: who hit an error, and had a flag on?
 
-    For an error: event $exception, with a filter on $exception_issue_id, $exception_types or
-    $exception_values (on event), and flag.
+    For an error: event $exception, a filter on $exception_issue_id, $exception_types or $exception_values.
     """
     project = await ctx.project(args)
     return await (_by_event(ctx, project, args) if args.event else _known(ctx, project, args))
@@ -124,7 +123,7 @@ def _row(person: Json) -> list[Any]:
 
 async def _by_event(ctx: Context, project: Project, args: FindPersons) -> Table:
     """Who did an event: also people without a profile, whom PostHog knows by their events alone."""
-    conditions, values, words = period(ctx, args.date_from, args.date_to)
+    conditions, values, words = within(ctx, args.date_from, args.date_to)
     about_person, more_values = _wanted(args)
     if about_person:
         inner = " AND ".join(about_person)
@@ -149,7 +148,7 @@ async def _by_event(ctx: Context, project: Project, args: FindPersons) -> Table:
         f" ORDER BY last DESC, person_id DESC LIMIT {args.limit}"
     )
     filters = await event_filters(ctx, project, args.filters)
-    rows = await asking.rows(ctx, project, query, values, filters)
+    rows = await select(ctx, project, query, values, filters)
     return await _doers(ctx, project, args, rows, words)
 
 
@@ -200,16 +199,16 @@ async def _profiles(ctx: Context, project: Project, ids: list[str]) -> dict[str,
         "SELECT toString(id), properties.name, properties.email, is_identified FROM persons"
         " WHERE id IN {ids} LIMIT 200"
     )
-    return {str(row[0]): row[1:] for row in await asking.rows(ctx, project, text, {"ids": ids})}
+    return {str(row[0]): row[1:] for row in await select(ctx, project, text, {"ids": ids})}
 
 
 async def _asked_for(ctx: Context, project: Project, args: FindPersons, ids: list[str]) -> dict[str, str]:
     """What applications got when they last asked for the flag, and when: not every event carries flags."""
     if not (args.flag and ids):
         return {}
-    conditions, values, _ = period(ctx, args.date_from, args.date_to)
+    conditions, values, _ = within(ctx, args.date_from, args.date_to)
     text = f"{_ASKED_FOR}{' AND '.join(conditions)} GROUP BY person_id LIMIT 200"
-    rows = await asking.rows(ctx, project, text, {**values, "flag": args.flag, "ids": ids})
+    rows = await select(ctx, project, text, {**values, "flag": args.flag, "ids": ids})
     return {str(row[0]): f"{_plain(read(row[1]))} at {without_fraction(row[2])}" for row in rows}
 
 

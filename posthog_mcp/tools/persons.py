@@ -8,7 +8,7 @@ from pydantic import Field, field_validator, model_validator
 from posthog_mcp import outbox
 from posthog_mcp.api.errors import MissingScope
 from posthog_mcp.render import Record
-from posthog_mcp.tool import Access, Context, JsonObject, Project, ToolFailure, asking, tool
+from posthog_mcp.tool import Access, Context, JsonObject, Project, ToolFailure, tool
 from posthog_mcp.tool.events import check_distinct_id
 from posthog_mcp.tool.group_types import group_types
 from posthog_mcp.tool.persons import (
@@ -21,6 +21,7 @@ from posthog_mcp.tool.persons import (
     own_properties,
     shown_ids,
 )
+from posthog_mcp.tool.selecting import select
 from posthog_mcp.tool.sending import Sending, send
 from posthog_mcp.tool.times import iso
 
@@ -78,7 +79,7 @@ async def _activity(ctx: Context, project: Project, who: str) -> Json:
     """What they did lately, by all of their ids: how much, when last, with which groups."""
     condition, values = events_of(who)
     since = iso(ctx.now() - timedelta(days=_DAYS))
-    found = await asking.rows(ctx, project, f"{_ACTIVITY}{condition} LIMIT 1", {**values, "since": since})
+    found = await select(ctx, project, f"{_ACTIVITY}{condition} LIMIT 1", {**values, "since": since})
     count, first, last, frequent, *keys = found[0]
     if not count:
         return {f"events_of_{_DAYS}_days": 0}
