@@ -33,8 +33,9 @@ def cell(value: Any) -> str:
     if isinstance(value, int):
         return str(value)
     text = _compact(value)
-    # only what is not ASCII, or stands there escaped, can be hidden
-    return text if text.isascii() and "\\" not in text else cell(_compact(clean_value(value)))
+    # what is hidden is not printable ASCII, or stands there escaped
+    plain = text.isascii() and text.isprintable() and "\\" not in text
+    return text if plain else cell(_compact(clean_value(value)))
 
 
 def coarse_times(rows: Sequence[Sequence[Any]], column: int, shown: int) -> bool:

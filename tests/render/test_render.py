@@ -1,11 +1,14 @@
 """Results as the reader gets them."""
 
 import json
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from posthog_mcp.render import Record, Table, Text, render
+from posthog_mcp.render.cells import cell
+from posthog_mcp.safety import clean, clean_value
 
 
 def lines(table: Table, limit: int = 20_000) -> list[str]:
@@ -121,3 +124,13 @@ def test_every_row_is_one_line_with_one_tab(rows: list[tuple[object, object]]):
     table = lines(Table(about=[], columns=["a", "b"], rows=rows), limit=10**9)
     assert len(table) == 2 + len(rows)
     assert all(line.count("\t") == 1 for line in table[1:])
+
+
+TEXTS = st.text(st.characters() | st.sampled_from('\\"\t\n\r\x00\x0c\x7f\u200b\u202e'), max_size=8)
+
+
+@given(st.dictionaries(TEXTS, TEXTS | st.lists(TEXTS, max_size=3), max_size=3))
+def test_a_cell_with_an_object_is_its_json_cleaned(value: dict[str, Any]):
+    shown = cell(value)
+    assert clean(shown) == shown
+    assert json.loads(shown.replace("\\\\", "\\")) == clean_value(value)
