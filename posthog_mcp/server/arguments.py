@@ -86,7 +86,12 @@ def _words(model: type[Input], problem: ErrorDetails, without: Collection[str]) 
             return f"`{where}` is {_given(problem)}; {_bound(problem['type'], context)}."
         case "string_pattern_mismatch":
             return f"`{where}` is {_given(problem)}; it must match {context['pattern']}."
+        case "value_error" if not problem["loc"]:
+            words = str(context["error"])  # of several arguments together
+            return f"{words[0].upper()}{words[1:]}."
         case "value_error":
+            if isinstance(problem["loc"][-1], int):
+                return f"`{where}`: {context['error']}."
             return f"`{where}` {context['error']}; it is {_given(problem)}."
         case kind:
             expected = _EXPECTED.get(kind.split("_")[0], "of another type")
