@@ -9,6 +9,7 @@ from posthog_mcp.sandbox.experiments.counting import experiment_exposure_query
 from posthog_mcp.sandbox.experiments.results import experiment_query
 from posthog_mcp.sandbox.http.errors import ApiError, invalid
 from posthog_mcp.sandbox.insights.asking import insight
+from posthog_mcp.sandbox.insights.funnels import funnels
 from posthog_mcp.sandbox.insights.trends import trends
 from posthog_mcp.sandbox.queries.actors import actors_query
 from posthog_mcp.sandbox.queries.events import events_query
@@ -27,6 +28,7 @@ RUNNERS: Mapping[str, Runner] = {
     "EventsQuery": events_query,
     "ExperimentExposureQuery": experiment_exposure_query,
     "ExperimentQuery": experiment_query,
+    "FunnelsQuery": insight(funnels),
     "HogQLMetadata": hogql_metadata,
     "HogQLQuery": hogql_query,
     "TrendsQuery": insight(trends),

@@ -1,0 +1,149 @@
+"""A FunnelsQuery: its steps and exclusions as conditions on events, and the events of each actor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from posthog_mcp.hogql import ast
+from posthog_mcp.sandbox.compiler.filters import hogql_expression
+from posthog_mcp.sandbox.compiler.trees import all_of, any_of, call, compare, field, select
+from posthog_mcp.sandbox.experiments.trees import constant, expr, query
+from posthog_mcp.sandbox.insights.asking import Asking, alias
+from posthog_mcp.sandbox.insights.breakdowns import CohortSplit, cohorts_of, properties_of, text_value
+from posthog_mcp.sandbox.insights.funnel_query import FunnelsFilter, FunnelsQuery, check
+from posthog_mcp.sandbox.insights.funnel_steps import Event, Rules
+from posthog_mcp.sandbox.insights.periods import Period, between, period_of
+from posthog_mcp.sandbox.insights.series import actor_of, filters_of_query, has_actor, matching
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_SECONDS = {
+    "second": 1,
+    "minute": 60,
+    "hour": 3_600,
+    "day": 86_400,
+    "week": 7 * 86_400,
+    "month": 31 * 86_400,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a FunnelsQuery counts.
+
+    Attributes:
+        model: The query.
+        period: Conversions behind its end are not seen.
+        cohorts: Cohorts to split by.
+        splits: Values to split by, as text.
+        asking: The project and the engine.
+    """
+
+    model: FunnelsQuery
+    period: Period
+    cohorts: list[CohortSplit]
+    splits: list[ast.Expr]
+    asking: Asking
+
+    @property
+    def filter(self) -> FunnelsFilter:
+        """How the funnel is counted."""
+        return self.model.funnelsFilter or FunnelsFilter()
+
+    @property
+    def rules(self) -> Rules:
+        """Of the state machine."""
+        given = self.filter
+        seconds = (given.funnelWindowInterval or 14) * _SECONDS[given.funnelWindowIntervalUnit or "day"]
+        return Rules(len(self.model.series), seconds * 1_000_000, given.funnelOrderType or "ordered")
+
+    @property
+    def first(self) -> int:
+        """The step, from 1, that times and trends begin with."""
+        return (self.filter.funnelFromStep or 0) + 1
+
+    @property
+    def last(self) -> int:
+        """The step, from 1, that times and trends end with."""
+        to = self.filter.funnelToStep
+        return len(self.model.series) if to is None else to + 1
+
+    async def actors(self, cohort: CohortSplit | None = None) -> list[tuple[str, list[Event]]]:
+        """Each actor with its events, by time."""
+        rows = await self.asking.rows(_rows(self, cohort))
+        spans = [range(one.funnelFromStep + 1, one.funnelToStep + 1) for one in self.filter.exclusions or []]
+        found: list[tuple[str, list[Event]]] = []
+        for actor, events in rows:
+            listed = [_event(event, len(self.model.series), spans) for event in events]
+            found.append((str(actor), sorted(listed, key=lambda event: event.at)))
+        return found
+
+
+async def plan_of(asking: Asking, model: FunnelsQuery) -> Plan:
+    """What the query counts.
+
+    Raises:
+        ApiError: 400 for what cannot be computed.
+        CompileError: The query names what the project does not have.
+    """
+    world = asking.world
+    check(model)
+    events = [matching(node, world) for node in model.series]
+    earliest = await asking.earliest(model.dateRange, events)
+    period = period_of(model.dateRange, model.interval or "day", world, earliest)
+    splits = [text_value(one, "") for one in properties_of(model.breakdownFilter)]
+    return Plan(model, period, cohorts_of(model.breakdownFilter, world), splits, asking)
+
+
+def _rows(plan: Plan, cohort: CohortSplit | None) -> ast.SelectQuery:
+    model, world, group = plan.model, plan.asking.world, plan.model.aggregation_group_type_index
+    steps = [matching(node, world) for node in model.series]
+    excluded = [matching(node, world) for node in plan.filter.exclusions or []]
+    strict = plan.rules.order == "strict"
+    where = [
+        between(plan.period.start, plan.period.end),
+        constant(value=True) if strict else any_of([*steps, *excluded]),
+        filters_of_query(model, world),
+        has_actor(group),
+        *([cohort.where] if cohort else []),
+    ]
+    actor = actor_of(group)
+    if text := plan.filter.funnelAggregateByHogQL:
+        actor = call("toString", hogql_expression(text))
+        where.append(compare("!=", call("ifNull", actor, constant("")), constant("")))
+    events = select(
+        [
+            alias("actor", actor),
+            alias("at", call("toUnixTimestamp64Micro", field("timestamp"))),
+            alias("steps", _bits(steps)),
+            alias("excluded", _bits(excluded)),
+            alias("split", ast.Array(exprs=plan.splits or [constant("")])),
+        ],
+        "events",
+        where=all_of(where),
+    )
+    return query(
+        "SELECT actor, groupArray(tuple(at, steps, excluded, split)) AS listed FROM {events}"
+        " GROUP BY actor HAVING max(steps) > 0",
+        events=events,
+    )
+
+
+def _bits(conditions: Sequence[ast.Expr]) -> ast.Expr:
+    """A number with one bit for each condition that holds."""
+    if not conditions:
+        return constant(0)
+    named = {f"b{number}": one for number, one in enumerate(conditions)}
+    return expr(" + ".join(f"if({{{name}}}, {2**number}, 0)" for number, name in enumerate(named)), **named)
+
+
+def _event(row: list[Any], steps: int, spans: list[range]) -> Event:
+    at, mask, excluded, split = row
+    return Event(
+        at,
+        tuple(step for step in range(1, steps + 1) if mask >> (step - 1) & 1),
+        tuple(step for number, span in enumerate(spans) if excluded >> number & 1 for step in span),
+        tuple(split),
+    )
