@@ -103,6 +103,8 @@ class App:
                 await services.outbox.close(sending_seconds)
             if services.flags is not None:
                 await services.flags.close()
+            if services.journal is not None:
+                await services.journal.close()
             await services.api.close()
         if budgets is not None:
             await budgets.close()

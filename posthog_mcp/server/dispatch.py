@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 
-from posthog_mcp.api.calls import WAIT_SHARE, Patience, patience
+from posthog_mcp.api.calls import WAIT_SHARE, Patience, patience, witness
 from posthog_mcp.api.errors import PostHogError
 from posthog_mcp.api.keys import KeyType
 from posthog_mcp.limits import waiting
-from posthog_mcp.render import render
+from posthog_mcp.render import Record, render
 from posthog_mcp.safety import audit, clean, fence
 from posthog_mcp.safety.mask import mask
 from posthog_mcp.safety.redact import redact
 from posthog_mcp.server.arguments import check
 from posthog_mcp.server.log import places
 from posthog_mcp.tool import AnswerPending, Context, ToolFailure
+from posthog_mcp.tool.recording import Recorder
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -98,7 +99,7 @@ class Dispatcher:
             shown = tool.name
             args = check(tool, arguments, self.catalogue.without(tool))
             with anyio.move_on_after(self._settings.call_seconds) as deadline:
-                context = Context(await self._services(), caller)
+                context = Context(await self._services(), caller, tool=tool.name)
                 if report is not None:
                     context.report = report
                 if ask is not None:
@@ -120,13 +121,15 @@ class Dispatcher:
         return answer
 
     async def _run(self, tool: Tool, context: Context, args: Any) -> Result:
-        """Run a tool: its waits for limits have one sum, and its caller is told of them."""
+        """Run a tool: its waits have one sum, its caller is told of them, and what it changes is recorded."""
         _have_a_key(tool, context)
         told = waiting.set(context.waits)
         shared = patience.set(Patience(self._settings.call_seconds * WAIT_SHARE))
+        recorder = witness.set(Recorder(context, reads_only=tool.read_only))
         try:
-            return await tool.run(context, args)
+            return _with_changes(await tool.run(context, args), context.recorded)
         finally:
+            witness.reset(recorder)
             patience.reset(shared)
             waiting.reset(told)
 
@@ -179,6 +182,13 @@ class Dispatcher:
         if tool.read_only:
             return f"{what} Ask for less: a shorter period, fewer rows, or a narrower filter."
         return f"{what} Look whether it happened before you call it again."
+
+
+def _with_changes(result: Result, numbers: list[int]) -> Result:
+    """The result of a tool that changed something, with the numbers that undo_change takes."""
+    if numbers and isinstance(result, Record):
+        result.data["change"] = numbers[0] if len(numbers) == 1 else numbers
+    return result
 
 
 def _have_a_key(tool: Tool, context: Context) -> None:
