@@ -7,6 +7,8 @@ from difflib import SequenceMatcher
 from typing import Any, cast
 
 Change = dict[str, Any]
+_LONGEST_VALUE = 80
+_LONGEST_CELL = 300
 
 
 def difference(before: Any, after: Any, path: str = "") -> list[Change]:
@@ -26,6 +28,20 @@ def difference(before: Any, after: Any, path: str = "") -> list[Change]:
     if isinstance(before, list) and isinstance(after, list):
         return _of_lists(cast("list[Any]", before), cast("list[Any]", after), path)
     return [] if _text(before) == _text(after) else [{"field": path, "from": before, "to": after}]
+
+
+def in_words(changes: list[Change]) -> str:
+    """Changes for one cell of a table: `active: true → false; tags[0]: nothing → "new"`; cut where long."""
+    told = [f"{each['field']}: {_end(each, 'from')} → {_end(each, 'to')}" for each in changes]
+    words = "; ".join(told)
+    return words if len(words) <= _LONGEST_CELL else f"{words[:_LONGEST_CELL]}…"
+
+
+def _end(change: Change, end: str) -> str:
+    if end not in change:
+        return "nothing"
+    text = json.dumps(change[end], ensure_ascii=False)
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
 
 
 def _of_objects(before: dict[str, Any], after: dict[str, Any], path: str) -> list[Change]:
