@@ -83,7 +83,7 @@ def tried(text: str) -> None:
 
 def rows(random: Random) -> list[list[Any]]:
     """As PostHog answers: times, texts of people, numbers, an object."""
-    people = ["Zoë", "Łukasz", "Ann", "Bob\u200b", "李雷", "tab\there"]
+    people = [*["Ann", "Bob", "Eve"] * 9, "Zoë", "李雷", "tab\there", "Bob\u200b"]
     return [
         [
             f"2026-03-{number % 28 + 1:02}T10:{number % 60:02}:07.{number:06}Z",

@@ -38,6 +38,16 @@ def cell(value: Any) -> str:
     return text if plain else cell(_compact(clean_value(value)))
 
 
+def line(row: Sequence[Any]) -> str:
+    """The cells of a row with tabs between them."""
+    texts = [value if isinstance(value, str) else cell(value) for value in row]
+    together = "".join(texts)
+    # most rows hold nothing that is hidden or escaped, and then need one look
+    if together.isascii() and together.isprintable() and "\\" not in together:
+        return "\t".join(texts)
+    return "\t".join(map(cell, row))
+
+
 def coarse_times(rows: Sequence[Sequence[Any]], column: int, shown: int) -> bool:
     """Whether the times of a column can lose their fractions: no two of those shown differ only there."""
     fine: set[str] = set()

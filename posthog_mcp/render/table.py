@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from posthog_mcp.render.cells import cell, coarse_times, without_fraction
+from posthog_mcp.render.cells import cell, coarse_times, line, without_fraction
 from posthog_mcp.render.results import Rendered, Table
 from posthog_mcp.safety import clean, clean_value, fence
 
@@ -19,11 +19,11 @@ def table_text(table: Table, limit: int) -> Rendered:
     lines = [body]
     room = max(limit - _ROOM_FOR_WORDS, limit // 2) - len(body)
     shown = 0
-    for line in _lines(table, limit):
-        room -= len(line) + 1
+    for text in _lines(table, limit):
+        room -= len(text) + 1
         if room < 0 and shown:
             break
-        lines.append(line[: limit // 2])
+        lines.append(text[: limit // 2])
         shown += 1
     body = "\n".join(lines)
     if table.outsiders:
@@ -68,7 +68,7 @@ def _lines(table: Table, limit: int) -> Iterator[str]:
             row = list(row)  # noqa: PLW2901 - the caller's row stays as it is
             for index in coarse:
                 row[index] = without_fraction(row[index])
-        yield "\t".join(map(cell, row))
+        yield line(row)
 
 
 def _counts(table: Table, shown: int, *, cut: bool) -> str:
