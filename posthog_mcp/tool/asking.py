@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from posthog_mcp.tool.context import ToolFailure
@@ -15,7 +16,7 @@ Json = dict[str, Any]
 
 
 def period(ctx: Context, date_from: str, date_to: str) -> tuple[str, str]:
-    """Start and end as PostHog takes them, to the second, so that all queries of a call mean the same.
+    """Start and end as PostHog takes them, in whole seconds, the same for all queries of a call.
 
     Args:
         ctx: The call.
@@ -29,7 +30,8 @@ def period(ctx: Context, date_from: str, date_to: str) -> tuple[str, str]:
     since, until = parse_time(date_from, now), parse_time(date_to, now) if date_to else now
     if since >= until:
         raise ToolFailure("Nothing was asked.", "date_from is not before date_to.", "Correct one of them.")
-    return iso(since.replace(microsecond=0)), iso(until.replace(microsecond=0))
+    # what happened within this very second counts
+    return iso(since.replace(microsecond=0)), iso(until.replace(microsecond=0) + timedelta(seconds=1))
 
 
 async def answer_of(ctx: Context, project: Project, query: Json) -> Json:

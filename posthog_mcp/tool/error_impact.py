@@ -1,0 +1,127 @@
+"""Whom an error hit: the people, their versions, and what their flags were."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from posthog_mcp.tool.asking import rows_of
+
+if TYPE_CHECKING:
+    from posthog_mcp.tool.context import Context, Project
+
+Json = dict[str, Any]
+Values = dict[str, list[tuple[Any, int]]]
+"""By property: each value with how many people had it, most people first."""
+
+_FLAG = "$feature/"
+# What tells one group of people or machines from another, in the names of PostHog's SDKs.
+_CIRCUMSTANCES = ("$app_version", "$environment", "$lib", "$os", "$browser", "$device_type")
+_VALUES_SHOWN = 5
+_OF_THE_ISSUE = (
+    " FROM events WHERE event = '$exception' AND toString(issue_id) = {issue}"
+    " AND timestamp >= toDateTime({since}) AND timestamp <= toDateTime({until})"
+)
+_PEOPLE = (
+    "SELECT toString(person_id) AS person, arraySlice(groupUniqArray(distinct_id), 1, 3) AS ids,"
+    f" count() AS occurrences, max(timestamp) AS last_seen{_OF_THE_ISSUE}"
+    " GROUP BY person ORDER BY occurrences DESC, person LIMIT {most}"
+)
+_HAD = (
+    "SELECT pair.1 AS name, pair.2 AS value, count(DISTINCT person_id) AS people FROM ("  # noqa: S608 - words of ours
+    f"SELECT person_id, arrayJoin(JSONExtractKeysAndValuesRaw(properties)) AS pair{_OF_THE_ISSUE})"
+    " WHERE startsWith(pair.1, {flag}) OR pair.1 IN {names}"
+    " GROUP BY name, value ORDER BY people DESC, name, value LIMIT 500"
+)
+_EVALUATED = (
+    "SELECT properties.$feature_flag AS flag, toString(properties.$feature_flag_response) AS value,"
+    " count(DISTINCT person_id) AS people FROM events WHERE event = '$feature_flag_called'"
+    " AND properties.$feature_flag IN {flags}"
+    " AND timestamp >= toDateTime({since}) AND timestamp <= toDateTime({until})"
+    " GROUP BY flag, value ORDER BY people DESC LIMIT 1000"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Impact:
+    """What the events of one issue say of a period, both ends ISO times."""
+
+    ctx: Context
+    project: Project
+    issue_id: str
+    since: str
+    until: str
+
+    async def people(self, most: int) -> list[Json]:
+        """Whom it happened to most often, with the ids that events name them by."""
+        rows = await self._rows(_PEOPLE, issue=self.issue_id, most=most)
+        names = ("person_id", "distinct_ids", "occurrences", "last_seen")
+        return [dict(zip(names, row, strict=True)) for row in rows]
+
+    async def values(self) -> Values:
+        """What the people had: versions, platforms, and flags under `$feature/<key>`."""
+        rows = await self._rows(_HAD, issue=self.issue_id, flag=_FLAG, names=list(_CIRCUMSTANCES))
+        found: Values = {}
+        for name, value, people in rows:
+            found.setdefault(name, []).append((_plain(value), int(people)))
+        return found
+
+    async def flags(self, values: Values, affected: int, most: int) -> list[Json]:
+        """What the people had for each flag, beside what everyone had for whom it was evaluated.
+
+        Args:
+            values: From `values`.
+            affected: How many people the issue happened to.
+            most: How many to give; those whose shares differ most come first.
+        """
+        seen = {name.removeprefix(_FLAG): had for name, had in values.items() if name.startswith(_FLAG)}
+        if not seen:
+            return []
+        usual = await self._usual(list(seen))
+        found: list[tuple[float, Json]] = []
+        for flag, had in seen.items():
+            for value, people in had:
+                share = round(people / max(affected, 1), 3)
+                told: Json = {"flag": flag, "value": value, "people": people, "share": share}
+                if flag in usual:
+                    told["usual_share"] = usual[flag].get(_text(value), 0.0)
+                found.append((abs(share - told.get("usual_share", share)), told))
+        found.sort(key=lambda one: (-one[0], -one[1]["people"]))
+        return [told for _, told in found[:most]]
+
+    async def _usual(self, flags: list[str]) -> dict[str, dict[str, float]]:
+        """By flag and value: the share of the people for whom the flag was evaluated."""
+        rows = await self._rows(_EVALUATED, flags=flags)
+        people: dict[str, dict[str, int]] = {}
+        for flag, value, count in rows:
+            people.setdefault(flag, {})[_text(value)] = int(count)
+        return {
+            flag: {value: round(count / sum(counts.values()), 3) for value, count in counts.items()}
+            for flag, counts in people.items()
+        }
+
+    async def _rows(self, hogql: str, **values: Any) -> list[list[Any]]:
+        return await rows_of(self.ctx, self.project, hogql, since=self.since, until=self.until, **values)
+
+
+def circumstances(values: Values) -> Json:
+    """The versions and platforms among `Impact.values`: `{"browser": ["Safari (12 people)"]}`."""
+    return {
+        name.removeprefix("$"): [f"{value} ({people} people)" for value, people in had[:_VALUES_SHOWN]]
+        for name, had in values.items()
+        if not name.startswith(_FLAG)
+    }
+
+
+def _plain(raw: Any) -> Any:
+    """The value of a property's JSON text."""
+    try:
+        return json.loads(raw)
+    except (TypeError, ValueError):
+        return raw
+
+
+def _text(value: Any) -> str:
+    """The value as flags write it: PostHog shows booleans as 1, true or True, by version and type."""
+    return {"1": "true", "0": "false"}.get(str(value).lower(), str(value).lower())
