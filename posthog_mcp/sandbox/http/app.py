@@ -50,6 +50,7 @@ API_MODULES = (
     "surveys",
     "survey_answers",
     "error_tracking",
+    "openapi",
 )
 ENVIRONMENTS = "/api/environments/"
 _OWN = ("/api/", "/flags/definitions", "/_")
@@ -74,6 +75,7 @@ def build(sandbox: Sandbox) -> Starlette:
         ],
     )
     app.state.sandbox = sandbox
+    app.state.endpoints = endpoints
     return app
 
 
