@@ -55,7 +55,7 @@ class Conditions(BaseModel, extra="allow"):
     url: str | None = None
     urlMatchType: MatchType | None = None  # noqa: N815
     selector: str | None = None
-    seenSurveyWaitPeriodInDays: Annotated[float, Field(ge=0)] | None = None  # noqa: N815
+    seenSurveyWaitPeriodInDays: Annotated[int | float, Field(ge=0)] | None = None  # noqa: N815
     deviceTypes: list[Literal["Desktop", "Mobile", "Tablet"]] | None = None  # noqa: N815
     deviceTypesMatchType: MatchType | None = None  # noqa: N815
     linkedFlagVariant: str | None = None  # noqa: N815
