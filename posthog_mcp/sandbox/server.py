@@ -66,6 +66,10 @@ def print_environment(url: str) -> None:
     sys.stdout.flush()
 
 
+def _seeded(events: int) -> None:
+    print(f"Seeded {events:,} events.", file=sys.stderr)  # noqa: T201 - the large seed takes a minute
+
+
 async def serve(options: ServeOptions, announce: Callable[[str], None] = print_environment) -> None:
     """Run a sandbox until SIGINT or SIGTERM, or until stdin closes with `parent_pipe`.
 
@@ -98,7 +102,7 @@ async def _serve(options: ServeOptions, announce: Callable[[str], None]) -> None
         sandbox = await Sandbox.open(data_dir, Options(throttles=throttles))
         try:
             if options.seed != "none":
-                await seed.fill(sandbox, options.seed)
+                await seed.fill(sandbox, options.seed, _seeded)
             url = _url(listening)
             server = _Server(sandbox, lambda: (claim.announce(url), announce(url)))
             await server.serve([listening])

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _KIND: Final = "seed"
 _BATCH: Final = 4_000
 _AT_ONCE: Final = 3
+_TOLD_EACH: Final = 100_000
 
 
 class HalfSeededError(Exception):
@@ -30,12 +31,17 @@ class HalfSeededError(Exception):
         )
 
 
-async def fill(sandbox: "Sandbox", size: Size) -> Answers | None:
+def _silent(sent: int) -> None:
+    del sent
+
+
+async def fill(sandbox: "Sandbox", size: Size, told: Callable[[int], None] = _silent) -> Answers | None:
     """Fill a sandbox with 8 weeks of product data that end now, once.
 
     Args:
         sandbox: One that runs.
         size: `small` (300 members, 7,900 events) or `large` (40,000 members, 1,000,000 events).
+        told: Called with the number of events so far, after each 100,000.
 
     Returns:
         The right answers about the data, or None when the sandbox was filled before and nothing was done.
@@ -50,7 +56,7 @@ async def fill(sandbox: "Sandbox", size: Size) -> Answers | None:
         return None
     sandbox.store.put(_KIND, 1, {"size": size, "done": False})
     made = await _plan(size, sandbox.clock())
-    await _send(sandbox, events(made))
+    await _send(sandbox, events(made), told)
     await objects.create(sandbox, made)
     sandbox.store.put(_KIND, 1, {"size": size, "done": True})
     return Answers(made)
@@ -65,11 +71,13 @@ async def _plan(size: Size, now: datetime) -> Plan:
     return made
 
 
-async def _send(sandbox: "Sandbox", made: Iterable["RawEvent"]) -> None:
+async def _send(sandbox: "Sandbox", made: Iterable["RawEvent"], told: Callable[[int], None]) -> None:
     """Ingest events in order, a batch being made ready while the engine takes the one before."""
     sending: deque[asyncio.Task[None]] = deque()
     try:
-        for batch in _batches(made):
+        for count, batch in enumerate(_batches(made)):
+            if count and count * _BATCH % _TOLD_EACH == 0:
+                told(count * _BATCH)
             sending.append(asyncio.create_task(sandbox.ingest.accept(batch)))
             if len(sending) == _AT_ONCE:
                 await sending.popleft()
