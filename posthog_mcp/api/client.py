@@ -13,10 +13,11 @@ from pydantic import SecretStr
 from posthog_mcp.api.answers import Answer, BatchAnswer, FlagsAnswer, Page
 from posthog_mcp.api.calls import WAIT_SHARE, Caller, Limiter, Request
 from posthog_mcp.api.endpoints import Effect, Endpoint, effects_of, endpoint
-from posthog_mcp.api.failures import foreign_link, unusable
-from posthog_mcp.api.hosts import Hosts, same_origin
+from posthog_mcp.api.failures import unusable
+from posthog_mcp.api.hosts import Hosts
 from posthog_mcp.api.keys import Keys
-from posthog_mcp.api.requests import body_of, query_of, query_of_link
+from posthog_mcp.api.paging import following, listed
+from posthog_mcp.api.requests import body_of, query_of
 from posthog_mcp.api.transport import Transport
 from posthog_mcp.settings import Settings
 
@@ -225,17 +226,17 @@ class PostHogClient:
         given = 0
         while True:
             body = (await self.call(asked, params, query=asking, seconds=seconds)).body
-            results, total = _listed(body, asked)
-            following = self._following(body, asking, asked, given=len(results))
+            results, total = listed(body, asked)
+            behind = following(body, asking, asked, self.hosts.private, self._caller.secrets)
             kept = results if limit is None else results[: limit - given]
             given += len(kept)
             cut = len(kept) < len(results)
-            yield Page(kept, total, more=cut or following is not None)
-            if following is None or not results or (limit is not None and given >= limit):
+            yield Page(kept, total, more=cut or behind is not None)
+            if behind is None or not results or (limit is not None and given >= limit):
                 return
-            if query_of(following) == query_of(asking):
+            if query_of(behind) == query_of(asking):
                 raise unusable(asked, "Its link to the next page leads back to the same one.")
-            asking = following
+            asking = behind
 
     async def send_batch(
         self,
@@ -337,38 +338,10 @@ class PostHogClient:
         keys = self.keys if token is None else Keys(project=SecretStr(token))
         return keys.choose(asked.keys, str(asked), (), self.hosts)
 
-    def _following(
-        self, body: Any, asking: Mapping[str, object], asked: Endpoint, *, given: int
-    ) -> dict[str, object] | None:
-        """The query of the next page, or None on the last one."""
-        if not isinstance(body, dict):
-            return None
-        fields = cast("dict[str, Any]", body)
-        link: Any = fields.get("next")
-        if isinstance(link, str) and link:
-            host = self.hosts.private
-            if link.startswith("/") and not link.startswith("//"):
-                link = host + link
-            if not same_origin(link, host):
-                raise foreign_link(asked, host, link, self._caller.secrets)
-            # only its query is taken over: the path stays the one that was allowed
-            return query_of_link(link)
-        if not (fields.get("has_next") or fields.get("hasMore")):
-            return None
-        cursor: Any = fields.get("next_cursor")
-        others = {name: value for name, value in asking.items() if name != "offset"}
-        if cursor:
-            return {**others, "after": cursor}
-        return {**others, "offset": _number(asking.get("offset")) + given}
-
 
 def _secret(key: str | SecretStr | None) -> SecretStr | None:
     given = key.get_secret_value() if isinstance(key, SecretStr) else key or ""
     return SecretStr(given.strip()) if given.strip() else None
-
-
-def _number(value: object) -> int:
-    return int(value) if isinstance(value, int | str) and str(value).isdecimal() else 0
 
 
 def _packed(content: bytes) -> bytes:
@@ -379,19 +352,6 @@ def _packed(content: bytes) -> bytes:
 def _texts(body: Any, name: str) -> tuple[str, ...]:
     listed: Any = cast("dict[str, Any]", body).get(name) if isinstance(body, dict) else None
     return tuple(str(item) for item in cast("list[Any]", listed)) if isinstance(listed, list) else ()
-
-
-def _listed(body: Any, asked: Endpoint) -> tuple[list[Any], int | None]:
-    """The objects of one page, and how many there are in all where the endpoint counts."""
-    if isinstance(body, list):
-        results = cast("list[Any]", body)
-        return results, len(results)
-    fields = cast("dict[str, Any]", body) if isinstance(body, dict) else {}
-    results: Any = fields.get("results")
-    if not isinstance(results, list):
-        raise unusable(asked, "It holds no list of results.")
-    total: Any = fields.get("count", fields.get("total_count"))
-    return cast("list[Any]", results), total if isinstance(total, int) else None
 
 
 def _flags_answer(asked: Endpoint, body: Any) -> FlagsAnswer:
