@@ -128,7 +128,7 @@ class Journal:
         limit: int,
         skip: int,
     ) -> tuple[list[Noted], int]:
-        """Changes of a project, newest first.
+        """Changes of a project, and of what belongs to none, newest first.
 
         Args:
             host: The origin of the PostHog.
@@ -145,7 +145,7 @@ class Journal:
         Raises:
             JournalUnusable: The file cannot be read.
         """
-        where = "host = ? AND project = ? AND at >= ? AND (? = '' OR kind = ?)"
+        where = "host = ? AND project IN (?, 0) AND at >= ? AND (? = '' OR kind = ?)"
         values = (host, project_id, max(since, now - _SECONDS), kind, kind)
 
         def select(db: sqlite3.Connection) -> tuple[list[Noted], int]:

@@ -61,16 +61,17 @@ class Target:
 
 def target_of(asked: Endpoint) -> Target:
     """What an endpoint is about, read from its path."""
-    holder = _HOLDER.match(asked.path)
+    path = _as_in_table(asked)
+    holder = _HOLDER.match(path)
     start = holder.end() if holder else len("/api/")
-    collection, brace, rest = asked.path[start:].strip("/").partition("/{")
+    collection, brace, rest = path[start:].strip("/").partition("/{")
     if brace:
         id_name, _, action = rest.partition("}")
-        one = f"{asked.path[:start]}{collection}/{{{id_name}}}/"
+        one = f"{path[:start]}{collection}/{{{id_name}}}/"
         return Target(_singular(collection), one, action.strip("/"), id_name)
     if holder and not collection:
-        return Target(holder[1], asked.path)
-    one = f"{asked.path}{{id}}/"
+        return Target(holder[1], path)
+    one = f"{path}{{id}}/"
     if asked.method == "POST" and shows(one):
         return Target(_singular(collection), one)
     above, _, action = collection.rpartition("/")
@@ -88,7 +89,7 @@ def shows(path: str) -> bool:
 
 def facts(kind: str, found: Json) -> Json:
     """What belongs to an object's state and is no field of it that could be written."""
-    if kind != "experiment":
+    if kind != "experiment" or "feature_flag" not in found:
         return {}
     flag = flag_of(found)
     return {"state": state_of(found), "flag_active": flag.get("active"), "flag_filters": flag.get("filters")}
@@ -131,14 +132,15 @@ class Recorder:
             answer = await send()
         except errors.PostHogError as error:
             if not _may_have_happened(error):
-                await self._ctx.journal.drop(number)
+                await _as_far_as_possible(number, self._ctx.journal.drop(number))
             raise
         self._ctx.recorded.append(number)
-        try:
-            await self._ctx.journal.confirm(number, _made(change, call, before, _object(answer.body)))
-        except JournalUnusable as error:
-            _log.warning("change %d stays unconfirmed: %s", number, error)
-        self._remember(call.target, request, answer.body)
+        after = _object(answer.body)
+        if call.target.action and not call.creates and str(after.get("id")) != change.object_id:
+            after = {}  # an action may answer with something else than the object
+        made = _made(change, call, before, after)
+        await _as_far_as_possible(number, self._ctx.journal.confirm(number, made))
+        self._remember(call.target, request, after)
         return answer
 
     async def _begin(self, change: Change) -> int:
@@ -184,7 +186,7 @@ class Recorder:
             object_id=str(request.params.get(target.id_name, "")),
             name=_name(target.kind, before or call.sent),
             action=call.action,
-            path=asked.path if call.writes else target.one,
+            path=_as_in_table(asked) if call.writes else target.one,
             final=asked.effect is Effect.DESTROY,
             before={name: before[name] for name in call.fields if not _hidden(target.kind, name, before)},
             tool=ctx.tool,
@@ -279,6 +281,14 @@ def _shows_one(request: Request) -> bool:
     return asked.method == "GET" and asked.path.endswith("}/") and not request.query
 
 
+async def _as_far_as_possible(number: int, noting: Awaitable[None]) -> None:
+    """What happened at PostHog is the answer; that it could not be noted is for the log."""
+    try:
+        await noting
+    except JournalUnusable as error:
+        _log.warning("change %d stays unconfirmed: %s", number, error)
+
+
 def _may_have_happened(error: errors.PostHogError) -> bool:
     """Whether PostHog may have made the change although the call failed."""
     if isinstance(error, errors.NoAnswer):
@@ -294,6 +304,11 @@ def _name(kind: str, found: Json) -> str:
 
 def _where(target: Target, request: Request) -> tuple[str, str]:
     return target.one, str(request.params.get(target.id_name, ""))
+
+
+def _as_in_table(asked: Endpoint) -> str:
+    """The path as our table of endpoints has it; instances describe some under an older name."""
+    return asked.path.replace("/api/environments/", "/api/projects/", 1)
 
 
 def _singular(collection: str) -> str:

@@ -58,6 +58,11 @@ class Undo:
         """The call, as it would be sent."""
         return f"{self.writes.method} {self.writes.path.format(**self.params)}"
 
+    @property
+    def shows_people(self) -> bool:
+        """Whether a survey that nobody sees now would be shown again, which a person must agree to."""
+        return self.noted.change.kind == "survey" and not _runs(self.now) and _runs({**self.now, **self.body})
+
     def differs(self, after: Json) -> list[Difference]:
         """What differs between the object as it was found and a later state of it, in the fields written."""
         names = [name for name in self.body if name not in ABOUT_REQUEST]
@@ -203,6 +208,10 @@ def _body(change: Change, restored: Json, now: Json) -> Json:
         # Its events were accepted when they came.
         body["allow_unknown_events"] = True
     return body
+
+
+def _runs(survey: Json) -> bool:
+    return bool(survey.get("start_date")) and not (survey.get("end_date") or survey.get("archived"))
 
 
 def _one(change: Change) -> str:

@@ -88,7 +88,7 @@ async def undo_change(ctx: Context, args: UndoChange) -> Record:
         noted = await ctx.journal.find(args.change, ctx.api.hosts.private, ctx.now().timestamp())
     except JournalUnusable as error:
         raise _unreadable(error) from None
-    if noted is None or noted.change.project_id != project.id:
+    if noted is None or noted.change.project_id not in (project.id, 0):
         raise ToolFailure(
             f"There is no change {args.change} of project {project}.",
             "Changes are kept for 90 days, each in the project it was made in.",
@@ -99,6 +99,9 @@ async def undo_change(ctx: Context, args: UndoChange) -> Record:
     told: Json = {"kind": change.kind, "id": change.object_id, "name": change.name, "project": str(project)}
     if args.dry_run:
         return Record({"dry_run": True, "would_undo": noted.id} | told | _planned(undo))
+    if undo.shows_people:
+        act = f"Show the survey {change.name} of project {project} to people again."
+        await ctx.consent(act, change.name)
     after = await perform(ctx, undo)
     told = {"undone": noted.id} | told | {"changed": undo.differs(after)}
     if still := not_restored(undo, after):
@@ -138,7 +141,8 @@ def _row(noted: Noted) -> list[Any]:
 
 def _words(change: Change) -> str:
     """What changed: `active: false → true; filters.groups[0].rollout_percentage: 10 → 25`."""
-    found = difference(change.before, change.after) if change.before else []
+    # Of a new object nothing was before; what an unconfirmed change became is not known.
+    found = difference(change.before, change.after) if change.before and change.after else []
     hidden = [f"{name} ({reason})" for name, reason in change.withheld.items()]
     return "; ".join(filter(None, [in_words(found), *hidden]))
 
