@@ -10,6 +10,10 @@ from posthog_mcp.sandbox.experiments.results import experiment_query
 from posthog_mcp.sandbox.http.errors import ApiError, invalid
 from posthog_mcp.sandbox.insights.asking import insight
 from posthog_mcp.sandbox.insights.funnels import funnels
+from posthog_mcp.sandbox.insights.lifecycle import lifecycle
+from posthog_mcp.sandbox.insights.paths import paths
+from posthog_mcp.sandbox.insights.retention import retention
+from posthog_mcp.sandbox.insights.stickiness import stickiness
 from posthog_mcp.sandbox.insights.trends import trends
 from posthog_mcp.sandbox.queries.actors import actors_query
 from posthog_mcp.sandbox.queries.events import events_query
@@ -31,6 +35,10 @@ RUNNERS: Mapping[str, Runner] = {
     "FunnelsQuery": insight(funnels),
     "HogQLMetadata": hogql_metadata,
     "HogQLQuery": hogql_query,
+    "LifecycleQuery": insight(lifecycle),
+    "PathsQuery": insight(paths),
+    "RetentionQuery": insight(retention),
+    "StickinessQuery": insight(stickiness),
     "TrendsQuery": insight(trends),
 }
 
