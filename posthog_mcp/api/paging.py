@@ -1,4 +1,4 @@
-"""Lists of PostHog: what a page holds, and what to ask for the one behind it, in any of its ways of paging."""
+"""Lists of PostHog: what a page holds, and what to ask for the next one, in any of its ways of paging."""
 
 from collections.abc import Mapping
 from typing import Any, cast
