@@ -10,7 +10,7 @@ from posthog_mcp.settings import Settings
 
 @pytest.fixture
 def settings(sandbox: SandboxProcess, tmp_path: Path) -> Settings:
-    own = {"POSTHOG_MCP_DATA_DIR": str(tmp_path), "POSTHOG_MCP_AREAS": "events,persons,query"}
+    own = {"POSTHOG_MCP_DATA_DIR": str(tmp_path), "POSTHOG_MCP_AREAS": "events,flags,persons,query"}
     return Settings.load({**sandbox.environment, **own})
 
 
