@@ -2,25 +2,13 @@
 
 import os
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from cli_done import Done
 
 from posthog_mcp.cli import main
 from posthog_mcp.sandbox.process import SandboxProcess
-
-
-@dataclass(frozen=True)
-class Done:
-    """What a command did: its code, what it printed, what it complained about."""
-
-    code: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Done]
 
 
 @pytest.fixture(scope="session")

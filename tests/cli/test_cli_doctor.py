@@ -7,7 +7,7 @@ from typing import Any
 
 import anyio
 import pytest
-from conftest import Done, Run
+from cli_done import Done, Run
 
 from posthog_mcp.cli._doctor import python
 from posthog_mcp.cli._doctor_posthog import PostHog

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Run
+from cli_done import Run
 
 from posthog_mcp.cli import _jsonc as jsonc
 from posthog_mcp.cli._clients import CLIENTS, Place

@@ -6,7 +6,6 @@ from typing import Any
 import anyio
 import httpx2
 import pytest
-from conftest import Agent
 from hypothesis import HealthCheck, given, strategies
 from hypothesis import settings as bounds
 from mcp import Client
@@ -87,12 +86,12 @@ async def refused(app: App, tool: str, **arguments: Any) -> str:
     return answer.text
 
 
-async def test_a_query_that_posthog_stops_is_run_again_in_the_background(agent: Agent, control: Control):
+async def test_a_query_that_posthog_stops_is_run_again_in_the_background(agent, control: Control):
     await control.fault(TOO_LONG)
     assert await agent.rows("query_hogql", query="SELECT 40 + 2") == [["42"]]
 
 
-async def test_a_query_without_memory_is_not_run_twice(agent: Agent, control: Control):
+async def test_a_query_without_memory_is_not_run_twice(agent, control: Control):
     out_of_memory = {**TOO_LONG, "body": {"code": "error", "detail": "Query has hit the memory limit."}}
     await control.fault(out_of_memory)
     refusal = await agent.refusal("query_hogql", query="SELECT 40 + 2")
@@ -172,7 +171,7 @@ async def test_a_query_in_the_background_can_be_stopped_by_its_handle(hurried: A
     assert "cancelled" in refusal
 
 
-async def test_a_mistake_found_in_the_background_is_told_with_our_hint(agent: Agent, control: Control):
+async def test_a_mistake_found_in_the_background_is_told_with_our_hint(agent, control: Control):
     await control.fault(TOO_LONG)
     refusal = await agent.refusal(
         "query_hogql", query="SELECT distnct_id FROM events WHERE timestamp > now() LIMIT 1"
