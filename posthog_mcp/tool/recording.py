@@ -254,9 +254,9 @@ def _made(change: Change, call: _Call, before: Json | None, after: Json) -> Chan
     now = {**then, **(call.sent if call.writes else {}), **after}
     hidden = {name: reason for name in call.fields if (reason := _hidden(kind, name, then))}
     kept = [name for name in call.fields if name not in hidden and then[name] != now[name]]
-    if before and after:
-        then, now = then | facts(kind, before), now | facts(kind, after)
-        kept += [name for name in facts(kind, after) if then[name] != now[name]]
+    was, became = facts(kind, then), facts(kind, after)
+    kept += [name for name in was if name in became and was[name] != became[name]]
+    then, now = then | was, now | became
     return replace(
         named,
         before={name: then[name] for name in kept},

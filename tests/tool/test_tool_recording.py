@@ -61,8 +61,8 @@ class Stage:
 async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
     made = Stage(tmp_path)
     yield made
-    witness.set(None)
     await made.context().journal.close()
+    witness.set(None)
 
 
 async def test_a_change_is_noted_with_what_was_and_what_became(stage):

@@ -111,7 +111,8 @@ async def test_a_dry_run_shows_the_request_and_sends_nothing(agent, posthog, nam
     changed = await agent.record("update_flag", flag=name, changes=[{"do": "disable"}])
     shown = await agent.record("undo_change", change=changed["change"], dry_run=True)
     assert shown["request"] == f"PATCH /api/projects/1/feature_flags/{flag['id']}/"
-    assert shown["body"]["active"] is True
+    # The version keeps PostHog from overwriting an edit between the look and the write.
+    assert shown["body"] == {"active": True, "version": flag["version"] + 1}
     assert shown["would_change"] == [{"field": "active", "from": False, "to": True}]
     assert (await get(posthog, f"/feature_flags/{flag['id']}/"))["active"] is False
     assert len(await agent.rows("list_changes", kind="feature_flag")) == 1
@@ -237,4 +238,34 @@ async def test_a_project_that_is_bound_shows_no_changes_of_others(sandbox, tmp_p
         made = await client.call_tool("create_flag", {"key": name})
         listed = await client.call_tool("list_changes", {})
         assert made.structured_content["key"] in listed.content[0].text
+    await app.close()
+
+
+async def test_another_server_of_the_machine_takes_a_change_back(settings, posthog, name):
+    flag = await make_flag(posthog, name)
+    one, other = App(settings), App(settings)
+    async with Client(one.server()) as first, Client(other.server()) as second:
+        await first.call_tool("update_flag", {"flag": name, "changes": [{"do": "disable"}]})
+        await one.close()
+        [line] = [
+            line
+            for line in (await second.call_tool("list_changes", {})).content[0].text.split("\n")
+            if name in line
+        ]
+        undone = await second.call_tool("undo_change", {"change": int(line.split("\t")[CHANGE])})
+        assert not undone.is_error, undone.content
+    assert (await get(posthog, f"/feature_flags/{flag['id']}/"))["active"] is True
+    await other.close()
+
+
+async def test_where_nothing_can_be_written_changes_are_kept_in_memory_and_undone(sandbox, tmp_path, name):
+    (tmp_path / "file").write_text("")
+    own = {"POSTHOG_MCP_DATA_DIR": str(tmp_path / "file"), "POSTHOG_MCP_LIMITS": "off"}
+    app = App(Settings.load({**sandbox.environment, **own}))
+    async with Client(app.server()) as client:
+        made = (await client.call_tool("create_annotation", {"content": name})).structured_content
+        listed = (await client.call_tool("list_changes", {})).content[0].text
+        assert "They are kept in the memory of this process alone." in listed
+        undone = await client.call_tool("undo_change", {"change": made["change"]})
+        assert not undone.is_error, undone.content
     await app.close()
