@@ -23,6 +23,7 @@ CREATE TABLE IF NOT EXISTS changes (
     id INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL, host TEXT NOT NULL, project INTEGER NOT NULL,
     kind TEXT NOT NULL, undoes INTEGER NOT NULL, confirmed INTEGER NOT NULL DEFAULT 0, body TEXT NOT NULL
 );
+CREATE INDEX IF NOT EXISTS changes_at ON changes (at);
 CREATE INDEX IF NOT EXISTS changes_project ON changes (host, project, id);
 CREATE INDEX IF NOT EXISTS changes_undoes ON changes (undoes) WHERE undoes > 0;
 """

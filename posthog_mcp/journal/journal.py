@@ -76,8 +76,7 @@ class Journal:
 
         def insert(db: sqlite3.Connection) -> int:
             db.execute("DELETE FROM changes WHERE at < ?", (kept.at - _SECONDS,))
-            oldest = "SELECT id FROM changes ORDER BY id DESC LIMIT 1 OFFSET ?"
-            db.execute(f"DELETE FROM changes WHERE id <= ({oldest})", (MOST - 1,))  # noqa: S608 - a constant
+            db.execute("DELETE FROM changes WHERE id <= (SELECT max(id) FROM changes) - ?", (MOST - 1,))
             values = (kept.at, kept.host, kept.project_id, kept.kind, kept.undoes, kept.written())
             return db.execute(
                 "INSERT INTO changes (at, host, project, kind, undoes, body) VALUES (?, ?, ?, ?, ?, ?)"
