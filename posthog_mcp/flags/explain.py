@@ -17,6 +17,7 @@ _BEFORE_CONDITIONS = (
     Code.SUPER_CONDITION_VALUE,
     Code.MISSING_DEPENDENCY,
 )
+_SETTLED = "the flag was settled before this condition"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +98,11 @@ def explain(compiled: CompiledFlag, call: Call) -> Explanation:
         flag.special is not None and flag.special(call) is not None
     )
     reports: list[ConditionReport] = []
-    over = early or not words
+    over = _SETTLED if early else "" if words else decision.detail or "its group was not passed"
     for condition in flag.conditions:
-        report = _condition(flag, condition, call, properties, subject, reached=not over)
+        report = _condition(flag, condition, call, properties, subject, over=over)
         reports.append(report)
-        over = over or _ends(flag, report)
+        over = over or (_SETTLED if _ends(flag, report) else "")
     return Explanation(
         decision,
         words,
@@ -137,7 +138,7 @@ def _condition(
     properties: Properties,
     subject: bytes,
     *,
-    reached: bool,
+    over: str,
 ) -> ConditionReport:
     share = 1.0 if condition.share is None else condition.share
 
@@ -154,8 +155,8 @@ def _condition(
             condition.index, outcome, why, filters, _percent(share), bucket, variant or None, needs_server
         )
 
-    if not reached:
-        return report("not_reached", "the flag was settled before this condition")
+    if over:
+        return report("not_reached", over)
     if condition.locate is not None:
         found = condition.locate(call)
         if found is None:

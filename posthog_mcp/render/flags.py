@@ -1,5 +1,7 @@
 """Feature flags in words: who gets what."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, cast
 
 _SIGNS = {
@@ -29,6 +31,7 @@ _REASONS = {
     "flag_disabled": "Feature flag is disabled",
     "missing_dependency": "Flag cannot be evaluated due to missing dependency",
 }
+NAMELESS: Mapping[int, str] = MappingProxyType({})
 Json = dict[str, Any]
 
 
@@ -39,9 +42,18 @@ def reason_in_words(code: str, condition_index: int | None = None) -> str:
     return _REASONS.get(code, code)
 
 
-def conditions(filters: Json) -> list[str]:
-    """Each release condition as one sentence: `email contains @acme.com: 50 %`."""
-    return [_condition(group) for group in _objects(filters.get("groups"))]
+def conditions(filters: Json, group_types: Mapping[int, str] = NAMELESS) -> list[str]:
+    """Each release condition as one sentence: `email contains @acme.com: 50 %`, `every company: 10 %`.
+
+    Args:
+        filters: The flag's.
+        group_types: What the project calls its types of groups, by number.
+    """
+    own = filters.get("aggregation_group_type_index")
+    return [
+        _condition(group, _kind(group.get("aggregation_group_type_index", own), group_types))
+        for group in _objects(filters.get("groups"))
+    ]
 
 
 def variants(filters: Json) -> str:
@@ -53,9 +65,14 @@ def variants(filters: Json) -> str:
     )
 
 
-def _condition(group: Json) -> str:
-    rows = [filter_in_words(item) for item in _objects(group.get("properties"))]
-    who = " and ".join(rows) or "everyone"
+def _kind(index: int | None, group_types: Mapping[int, str]) -> str:
+    """What a condition is about; empty for persons."""
+    return "" if index is None else group_types.get(index, f"group of type {index}")
+
+
+def _condition(group: Json, kind: str) -> str:
+    rows = " and ".join(filter_in_words(item) for item in _objects(group.get("properties")))
+    who = (f"{kind} with {rows}" if kind else rows) if rows else f"every {kind}" if kind else "everyone"
     variant = f" → {group['variant']}" if group.get("variant") else ""
     return f"{who}: {_percent(group.get('rollout_percentage'))}{variant}"
 
@@ -65,7 +82,10 @@ def filter_in_words(item: Json) -> str:
     operator, value = item.get("operator") or "exact", item.get("value")
     if item.get("type") == "cohort":
         return f"{'not ' if operator == 'not_in' else ''}in cohort {item.get('cohort_name') or value}"
-    name = f"flag {item.get('key')}" if item.get("type") == "flag" else str(item.get("key"))
+    # A flag is kept by its id; the label is its key when the filter was made.
+    name = (
+        f"flag {item.get('label') or item.get('key')}" if item.get("type") == "flag" else str(item.get("key"))
+    )
     if operator in ("is_set", "is_not_set"):
         return f"{name} {_SIGNS[operator]}"
     several = cast("list[Any]", value) if isinstance(value, list) else [value]

@@ -179,10 +179,15 @@ async def launch_problems(ctx: Context, project: Project, experiment: Json) -> l
 
 async def running_on(ctx: Context, project: Project, flag: Json, own: int | None) -> list[str]:
     """The names of the other experiments that run on a flag."""
-    found = await _listed(ctx, project, feature_flag_id=flag.get("id"), status="running")
-    # An older PostHog does not know the filters and lists all.
     return [
         f"{one['name']} ({one['id']})"
-        for one in found
-        if one["id"] != own and flag_of(one).get("id") == flag.get("id") and state_of(one) == "running"
+        for one in await experiments_on(ctx, project, flag)
+        if one["id"] != own and state_of(one) == "running"
     ]
+
+
+async def experiments_on(ctx: Context, project: Project, flag: Json) -> list[Json]:
+    """The experiments on a flag, without archived ones."""
+    found = await _listed(ctx, project, feature_flag_id=flag.get("id"))
+    # An older PostHog does not know the filter and lists all.
+    return [one for one in found if flag_of(one).get("id") == flag.get("id")]

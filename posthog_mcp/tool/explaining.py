@@ -34,14 +34,16 @@ def told_by_posthog(conditions: list[Json]) -> list[str]:
         if condition.get("rollout_excluded"):
             outcome = "outside the rollout"
         rows: list[Json] = condition.get("properties") or []
-        parts = [
-            f"{row.get('key')} is {row.get('actual_value')!r}; {row.get('operator') or 'exact'} "
-            f"{row.get('value')!r} {'holds' if row.get('matched') else 'does not hold'}"
-            for row in rows
-        ]
-        words = " | ".join(parts) or str(condition.get("explanation") or "")
+        words = " | ".join(map(_row, rows)) or str(condition.get("explanation") or "")
         lines.append(f"{int(condition.get('index') or 0) + 1} {outcome}: {words}")
     return lines
+
+
+def _row(row: Json) -> str:
+    given = row.get("actual_value")
+    is_ = "is not set" if given is None else f"is {given!r}"
+    verdict = "holds" if row.get("matched") else "does not hold"
+    return f"{row.get('key')} {is_}; {row.get('operator') or 'exact'} {row.get('value')!r} {verdict}"
 
 
 def _condition(report: ConditionReport) -> str:

@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from posthog_mcp.tool.arguments import Input, JsonArray, JsonObject
 from posthog_mcp.tool.context import ToolFailure
 from posthog_mcp.tool.filters import Filter
-from posthog_mcp.tool.flags import Variant, check_shares, payload_texts, posthog_rows
+from posthog_mcp.tool.flags import Share, Variant, check_shares, payload_texts, posthog_rows
 
 if TYPE_CHECKING:
     from posthog_mcp.tool.context import Context, Project
@@ -54,7 +54,7 @@ class FlagChange(Input):
     condition: int = Field(
         0, ge=0, description="Which of who_gets_it, from 1; the place of one to add. Default the only one."
     )
-    rollout_percentage: float = Field(100, ge=0, le=100, description="Of set_rollout, add_condition.")
+    rollout_percentage: Share = Field(100, description="Of set_rollout, add_condition.")
     where: JsonArray = Field(
         default_factory=list,
         description='Of add_condition: rows as in create_flag: [{"property":"plan","value":"pro"}].',
@@ -137,6 +137,11 @@ class Draft:
         return {**self.before, **self.body}
 
     @property
+    def switches_off(self) -> bool:
+        """Whether a flag that is on would be off."""
+        return self.body.get("active") is False
+
+    @property
     def filters(self) -> Json:
         """The new filters, to be changed in place."""
         if "filters" not in self.body:
@@ -185,7 +190,7 @@ def _apply(made: Draft, change: FlagChange) -> None:
             made.body["archived"] = False
         case "set_rollout":
             place = _place(made, change)
-            made.groups[place]["rollout_percentage"] = _plain(change.rollout_percentage)
+            made.groups[place]["rollout_percentage"] = change.rollout_percentage
             made.touched.add(place)
         case "remove_condition":
             place = _place(made, change)
@@ -208,7 +213,7 @@ async def _add(ctx: Context, project: Project, made: Draft, change: FlagChange) 
         raise _unfit(f"It has no variant `{change.variant}`; its variants: {known}.")
     group: Json = {
         "properties": await posthog_rows(ctx, project, change.where, about),
-        "rollout_percentage": _plain(change.rollout_percentage),
+        "rollout_percentage": change.rollout_percentage,
         "variant": change.variant or None,
     }
     if about is not None:
@@ -234,7 +239,7 @@ def _set_variants(made: Draft, variants: list[Variant]) -> None:
         # what is not named of a variant stays, its description for example
         {
             **known.get(item.key, {"key": item.key, "name": ""}),
-            "rollout_percentage": _plain(item.rollout_percentage),
+            "rollout_percentage": item.rollout_percentage,
             **({"name": item.name} if item.given("name") else {}),
         }
         for item in variants
@@ -277,11 +282,6 @@ def _variants(made: Draft) -> list[Json]:
 
 def _variant_keys(made: Draft) -> list[str]:
     return [str(item.get("key")) for item in _variants(made)]
-
-
-def _plain(share: float) -> float:
-    """Whole shares as PostHog's own pages write them: 25, not 25.0."""
-    return int(share) if share == int(share) else share
 
 
 def _unfit(why: str) -> ToolFailure:

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from posthog_mcp.tool.context import ToolFailure
-from posthog_mcp.tool.flags import GROUP_TYPES, ONE, conditions_of, rows_of
+from posthog_mcp.tool.flags import ONE, conditions_of, is_about_groups, rows_of
+from posthog_mcp.tool.group_types import group_types
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,16 +86,10 @@ async def read_world(ctx: Context, project: Project, *flags: Json) -> World:
     world = World()
     for flag in flags:
         await _take(ctx, project, world, list(filters_of(flag)))
-    if any(_about_groups(flag) for flag in flags):
-        types = await ctx.api.get(GROUP_TYPES, project_id=project.id)
-        world.group_types = {str(each["group_type_index"]): str(each["group_type"]) for each in types}
+    if any(is_about_groups(flag) for flag in flags):
+        types = await group_types(ctx, project)
+        world.group_types = {str(index): name for name, index in types.items()}
     return world
-
-
-def _about_groups(flag: Json) -> bool:
-    filters: Json = flag.get("filters") or {}
-    about = [each.get("aggregation_group_type_index") for each in (filters, *conditions_of(flag))]
-    return any(index is not None for index in about)
 
 
 async def _take(ctx: Context, project: Project, world: World, filters: list[Json]) -> None:

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import difflib
 import json
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from posthog_mcp.api.errors import NotFound
+from posthog_mcp.api.errors import NotFound, PostHogError
 from posthog_mcp.render.flags import conditions
 from posthog_mcp.tool.arguments import Input
 from posthog_mcp.tool.context import ToolFailure
 from posthog_mcp.tool.filters import Filter, posthog_filter
+from posthog_mcp.tool.group_types import group_types, number_of
 
 if TYPE_CHECKING:
     from posthog_mcp.tool.context import Context, Project
 
 LIST = "/api/projects/{project_id}/feature_flags/"
 ONE = LIST + "{id}/"
-_DEPENDENTS = ONE + "dependent_flags/"
-GROUP_TYPES = "/api/projects/{project_id}/groups_types/"
 WHOLE = 100.0
 _CLOSE = 0.01
 _SHOWN = (
@@ -44,11 +43,19 @@ _SHOWN = (
 Json = dict[str, Any]
 
 
+def _plain(share: float) -> float:
+    return int(share) if share == int(share) else share
+
+
+Share = Annotated[float, Field(ge=0, le=100), AfterValidator(_plain)]
+"""A percentage; whole ones as PostHog's own pages write them: 25, not 25.0."""
+
+
 class Variant(Input):
     """One variant of a flag."""
 
     key: str = Field(min_length=1, max_length=200, description="What the application gets.")
-    rollout_percentage: float = Field(ge=0, le=100, description="Its share.")
+    rollout_percentage: Share = Field(description="Its share.")
     name: str = Field("", max_length=400, description="For people.")
 
 
@@ -151,48 +158,35 @@ async def group_index(ctx: Context, project: Project, name: str) -> int:
     Raises:
         ToolFailure: There is none of that name.
     """
-    types = await ctx.api.get(GROUP_TYPES, project_id=project.id)
-    known = {str(each["group_type"]): int(each["group_type_index"]) for each in types}
-    if name not in known:
-        raise ToolFailure(
-            f"There is no group type `{name}` in project {project}.",
-            f"There are {', '.join(known)}." if known else "The project has none yet.",
-            "identify_group creates a type with its first group.",
-        )
-    return known[name]
+    return number_of(await group_types(ctx, project), name, project)
 
 
-async def dependents(ctx: Context, project: Project, flag: Json) -> list[str]:
-    """The keys of the active flags that depend on this one."""
-    found = await ctx.api.get(_DEPENDENTS, project_id=project.id, id=flag["id"])
-    return [str(each["key"]) for each in found]
+def is_about_groups(flag: Json) -> bool:
+    """Whether a flag, or one of its conditions, is about groups."""
+    filters: Json = flag.get("filters") or {}
+    about = [each.get("aggregation_group_type_index") for each in (filters, *conditions_of(flag))]
+    return any(index is not None for index in about)
 
 
-def uses(flag: Json, dependent: list[str]) -> Json:
-    """What would notice a change of the flag: dependent flags, experiments, surveys, early access."""
-    named: Json = {
-        "flags": dependent,
-        "experiments": flag.get("experiment_set"),
-        "surveys": flag.get("surveys"),
-        "early_access_features": flag.get("features"),
-    }
-    return {kind: [_name(item) for item in items] for kind, items in named.items() if items}
+async def names_of_groups(ctx: Context, project: Project, *flags: Json) -> dict[int, str]:
+    """What the project calls its types of groups, by number; empty where no flag is about any."""
+    if not any(is_about_groups(flag) for flag in flags):
+        return {}
+    try:
+        types = await group_types(ctx, project)
+    except PostHogError:
+        return {}  # whoever may not read groups sees their numbers
+    return {index: name for name, index in types.items()}
 
 
-def _name(item: Any) -> Any:
-    if not isinstance(item, dict):
-        return item
-    known = cast("Json", item)
-    return known.get("name") or known.get("id")
-
-
-def whole(ctx: Context, project: Project, flag: Json) -> Json:
+async def whole(ctx: Context, project: Project, flag: Json) -> Json:
     """A flag as tools show it: what matters of PostHog's object, who gets it in words, its page."""
+    types = await names_of_groups(ctx, project, flag)
     shown = {name: flag[name] for name in _SHOWN if flag.get(name) or name == "active"}
     return {
         **shown,
         "description": flag.get("name") or "",
-        "who_gets_it": conditions(flag.get("filters") or {}),
+        "who_gets_it": conditions(flag.get("filters") or {}, types),
         "project": str(project),
         "url": ctx.link(project, f"feature_flags/{flag['id']}"),
     }

@@ -11,7 +11,7 @@ from posthog_mcp.tool.experiment_metrics import Metric, posthog_metric
 from posthog_mcp.tool.experiment_sample import Plan, plan_sample
 from posthog_mcp.tool.experiments import LIST, exposure_config, flag_of, shares_of, whole
 from posthog_mcp.tool.flags import LIST as FLAGS
-from posthog_mcp.tool.flags import Variant, check_shares
+from posthog_mcp.tool.flags import Share, Variant, check_shares
 
 Json = dict[str, Any]
 _LONG_DAYS = 90
@@ -33,7 +33,7 @@ class CreateExperiment(ProjectInput):
         max_length=20,
         description="With control. Default: control and test, half each.",
     )
-    rollout_percentage: float = Field(100, ge=0, le=100, description="Share of people in it.")
+    rollout_percentage: Share = Field(100, description="Share of people in it.")
     metrics: list[Metric] = Field(
         default_factory=list[Metric], max_length=20, description="What it is judged by."
     )

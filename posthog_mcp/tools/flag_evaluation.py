@@ -1,6 +1,7 @@
 """What a person gets for feature flags, and why."""
 
 import difflib
+import json
 from typing import Annotated, Any
 
 from pydantic import Field, field_validator
@@ -13,6 +14,7 @@ from posthog_mcp.tool.evaluation import Evaluation, Mode, Subject, Verdict, eval
 from posthog_mcp.tool.explaining import told_by_posthog
 
 _TEST = "/api/projects/{project_id}/feature_flags/{id}/test_evaluation/"
+_MOST_OF_KEYS = 500  # characters
 _MOST_TESTS = 5  # each is a query of PostHog's
 Json = dict[str, Any]
 
@@ -77,12 +79,33 @@ async def evaluate_flags(ctx: Context, args: EvaluateFlags) -> Table:
         result.notes.append(_not_found(missing, result))
     verdicts = [result.verdicts[key] for key in sorted(result.verdicts)]
     return Table(
-        about=[f"Flags for {args.distinct_id}.", *result.notes],
+        about=[f"Flags for {args.distinct_id}{_project(ctx, result)}.", *result.notes],
         columns=["flag", "value", "reason", "payload", "from", *(["how"] if args.explain else [])],
         rows=[_row(verdict, explain=args.explain) for verdict in verdicts],
+        more=lambda shown: f"flags={_next([verdict.key for verdict in verdicts[shown:]])}",
         outsiders=frozenset({"how"} if args.explain else ()),
         empty=[] if args.flags else ["The project has no active flag. create_flag makes one."],
     )
+
+
+def _project(ctx: Context, result: Evaluation) -> str:
+    """The project, where the definitions name it: nothing is asked for that alone."""
+    if result.definitions is None or not len(result.definitions.flags):
+        return ""
+    flags = result.definitions.flags
+    number: int | None = flags.definition(next(iter(flags))).get("team_id")
+    known = ctx.services.projects.get(number) if number else None
+    return f" in project {known or number}" if number else ""
+
+
+def _next(keys: list[str]) -> str:
+    """The next flags to ask for, as the argument takes them."""
+    shown: list[str] = []
+    for key in keys:
+        if sum(map(len, shown)) + len(key) > _MOST_OF_KEYS:
+            break
+        shown.append(key)
+    return json.dumps(shown, separators=(",", ":"))
 
 
 def _not_found(missing: list[str], result: Evaluation) -> str:

@@ -12,7 +12,8 @@ from posthog_mcp.tool import Access, Context, JsonArray, Project, ProjectInput, 
 from posthog_mcp.tool.difference import difference
 from posthog_mcp.tool.flag_changes import Draft, FlagChange, draft, read_changes
 from posthog_mcp.tool.flag_simulation import simulate
-from posthog_mcp.tool.flags import conditions_of, dependents, find_flag, uses
+from posthog_mcp.tool.flag_users import users_of
+from posthog_mcp.tool.flags import conditions_of, find_flag, names_of_groups
 
 _REACH = "/api/projects/{project_id}/feature_flags/user_blast_radius/"
 _MOST_REACHES = 5  # each counts everybody
@@ -51,7 +52,8 @@ async def preview_flag_change(ctx: Context, args: PreviewFlagChange) -> Record:
     project = await ctx.project(args)
     flag = await find_flag(ctx, project, args.flag)
     made = await draft(ctx, project, flag, cast("list[FlagChange]", args.changes))
-    before, after = (conditions(state.get("filters") or {}) for state in (flag, made.after))
+    types = await names_of_groups(ctx, project, flag, made.after)
+    before, after = (conditions(state.get("filters") or {}, types) for state in (flag, made.after))
     data: Json = {
         "flag": flag["key"],
         "project": str(project),
@@ -64,13 +66,16 @@ async def preview_flag_change(ctx: Context, args: PreviewFlagChange) -> Record:
         data |= {"who_gets_it_now": before, "who_would_get_it": after}
 
     async def reach() -> None:
-        data["reach"] = await _reach(ctx, project, made)
+        data["reach"] = await _reach(ctx, project, made, after)
 
     async def simulation() -> None:
         data.update(await _simulated(ctx, project, made, args))
 
     async def used_by() -> None:
-        data["used_by"] = uses(flag, await dependents(ctx, project, flag))
+        users = await users_of(ctx, project, flag)
+        data["used_by"] = users.named
+        if made.switches_off and users.flags:
+            data["refused_because_needed_by"] = users.flags
 
     async with anyio.create_task_group() as tasks:
         for part in (reach, simulation, used_by):
@@ -78,12 +83,11 @@ async def preview_flag_change(ctx: Context, args: PreviewFlagChange) -> Record:
     return Record(data, outsiders=frozenset({"simulation", "simulation_failed"}))
 
 
-async def _reach(ctx: Context, project: Project, made: Draft) -> list[Json]:
+async def _reach(ctx: Context, project: Project, made: Draft, words: list[str]) -> list[Json]:
     """How many everywhere the new and changed conditions fit, as PostHog counts them."""
     filters: Json = made.after.get("filters") or {}
     groups = conditions_of(made.after)
     places = list(range(len(groups))) if "active" in made.body else sorted(made.touched)
-    words = conditions(filters)
     reached: list[Json] = []
     for place in places[:_MOST_REACHES]:
         group = groups[place]

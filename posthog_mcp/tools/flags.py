@@ -1,5 +1,6 @@
 """Feature flags: who gets what, and every change of it."""
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
@@ -10,17 +11,18 @@ from posthog_mcp.tool import Access, Context, JsonObject, Project, ProjectInput,
 from posthog_mcp.tool.difference import Change, difference
 from posthog_mcp.tool.filters import Filter
 from posthog_mcp.tool.flag_changes import FlagChange, draft
+from posthog_mcp.tool.flag_users import dependents_of, users_of
 from posthog_mcp.tool.flags import (
     LIST,
     ONE,
+    Share,
     Variant,
     check_shares,
-    dependents,
     find_flag,
     group_index,
+    names_of_groups,
     payload_texts,
     posthog_rows,
-    uses,
     whole,
 )
 
@@ -67,10 +69,11 @@ async def list_flags(ctx: Context, args: ListFlags) -> Table:
         "tags": [args.tag] if args.tag else None,
     }
     page = await ctx.api.get(LIST, query=query, project_id=project.id)
+    types = await names_of_groups(ctx, project, *page["results"])
     return Table(
         about=[f"Feature flags of project {project}."],
         columns=["id", "key", "on", "who gets it", "variants", "tags", "description"],
-        rows=[_row(flag) for flag in page["results"]],
+        rows=[_row(flag, types) for flag in page["results"]],
         total=page.get("count"),
         more=lambda shown: f"offset={args.offset + shown}",
         has_more=bool(page.get("next")),
@@ -78,9 +81,9 @@ async def list_flags(ctx: Context, args: ListFlags) -> Table:
     )
 
 
-def _row(flag: Json) -> list[Any]:
+def _row(flag: Json, types: Mapping[int, str]) -> list[Any]:
     filters: Json = flag.get("filters") or {}
-    who = "; ".join(conditions(filters)) or "nobody"
+    who = "; ".join(conditions(filters, types)) or "nobody"
     tags = ", ".join(flag.get("tags") or [])
     return [flag["id"], flag["key"], flag.get("active"), who, variants(filters), tags, flag.get("name")]
 
@@ -100,8 +103,8 @@ async def get_flag(ctx: Context, args: GetFlag) -> Record:
     """One feature flag whole: state, conditions, variants, payloads, version, and what uses it."""
     project = await ctx.project(args)
     flag = await find_flag(ctx, project, args.flag)
-    used = uses(flag, await dependents(ctx, project, flag))
-    return Record(whole(ctx, project, flag) | ({"used_by": used} if used else {}))
+    used = (await users_of(ctx, project, flag)).named
+    return Record(await whole(ctx, project, flag) | ({"used_by": used} if used else {}))
 
 
 class CreateFlag(ProjectInput):
@@ -112,7 +115,7 @@ class CreateFlag(ProjectInput):
     )
     description: str = Field("", max_length=400, description="What it is for.")
     active: bool = Field(default=True, description="On from the start.")
-    rollout_percentage: float = Field(100, ge=0, le=100, description="Share of those that match.")
+    rollout_percentage: Share = Field(100, description="Share of those that match.")
     conditions: list[Filter] = Field(
         default_factory=list[Filter],
         max_length=50,
@@ -175,7 +178,7 @@ async def create_flag(ctx: Context, args: CreateFlag) -> Record:
         return Record({"dry_run": True, "project": str(project), "would_create": body})
     flag = await ctx.api.post(LIST, body, project_id=project.id)
     await ctx.flags_changed()
-    return Record(whole(ctx, project, flag))
+    return Record(await whole(ctx, project, flag))
 
 
 async def _filters(ctx: Context, project: Project, args: CreateFlag) -> Json:
@@ -225,13 +228,16 @@ async def update_flag(ctx: Context, args: UpdateFlag) -> Record:
     project = await ctx.project(args)
     flag = await _seen(ctx, project, args)
     made = await draft(ctx, project, flag, args.changes)
-    changed = difference(flag, made.after)
+    needed_by = await dependents_of(ctx, project, flag) if made.switches_off else []
     if args.dry_run:
-        return Record(_dry(project, flag, made.body, changed))
+        dry = _dry(project, flag, made.body, difference(flag, made.after))
+        return Record(dry | ({"refused_because_needed_by": needed_by} if needed_by else {}))
     if not made.body:
-        return Record({"changed": "nothing: it is so already"} | whole(ctx, project, flag))
+        return Record({"changed": "nothing: it is so already"} | await whole(ctx, project, flag))
+    if needed_by:
+        raise _needed(flag, "switched off", needed_by)
     after = await _patch(ctx, project, flag, made.body)
-    return Record({"changed": _observed(flag, after)} | whole(ctx, project, after))
+    return Record({"changed": _observed(flag, after)} | await whole(ctx, project, after))
 
 
 class DeleteFlag(ChangeOne):
@@ -253,18 +259,20 @@ async def delete_flag(ctx: Context, args: DeleteFlag) -> Record:
     """
     project = await ctx.project(args)
     flag = await _seen(ctx, project, args)
-    dependent = await dependents(ctx, project, flag)
-    used = uses(flag, dependent)
+    users = await users_of(ctx, project, flag)
     body = {"deleted": True}
     if args.dry_run:
-        return Record(_dry(project, flag, body, difference({"deleted": False}, body)) | {"used_by": used})
-    if dependent:
+        dry = _dry(project, flag, body, difference({"deleted": False}, body))
+        return Record(dry | ({"used_by": users.named} if users.named else {}))
+    if users.flags:
+        raise _needed(flag, "deleted", users.flags)
+    if users.running:
         raise ToolFailure(
             f"`{flag['key']}` was not deleted.",
-            f"Other flags depend on it: {', '.join(dependent)}.",
-            "Take their conditions on it out first, with update_flag.",
+            f"Experiments run on it: {', '.join(users.running)}.",
+            "End them first, with change_experiment_state.",
         )
-    named = "; ".join(f"{kind}: {', '.join(map(str, items))}" for kind, items in used.items())
+    named = "; ".join(f"{kind}: {', '.join(map(str, items))}" for kind, items in users.named.items())
     told = f" It is used by {named}." if named else ""
     await ctx.consent(
         f"Delete the feature flag {flag['key']} ({flag.get('name') or 'no description'}) of project "
@@ -273,6 +281,14 @@ async def delete_flag(ctx: Context, args: DeleteFlag) -> Record:
     )
     await _patch(ctx, project, flag, body)
     return Record({"deleted": flag["key"], "id": flag["id"], "project": str(project)})
+
+
+def _needed(flag: Json, what: str, dependents: list[str]) -> ToolFailure:
+    return ToolFailure(
+        f"`{flag['key']}` was not {what}.",
+        f"Other flags depend on it: {', '.join(dependents)}.",
+        "Take their conditions on it out first, with update_flag.",
+    )
 
 
 async def _seen(ctx: Context, project: Project, args: ChangeOne) -> Json:

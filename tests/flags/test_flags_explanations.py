@@ -65,6 +65,9 @@ def test_a_group_that_was_not_passed_leaves_nobody():
     filters = {"groups": [{}], "aggregation_group_type_index": 0}
     explanation = explain({"key": "f", "filters": filters})
     assert (explanation.subject, explanation.decision.code) == ("", "no_group_type")
+    assert [each.why for each in explanation.conditions] == ["its group was not passed"]
+    without_properties = explain({"key": "f", "filters": filters}, groups={"company": "acme"})
+    assert "group_properties.company" in without_properties.conditions[0].why
     with_group = explain(
         {"key": "f", "filters": filters}, groups={"company": "acme"}, group_properties={"company": {}}
     )

@@ -232,7 +232,8 @@ async def test_variants_need_a_control_and_shares_that_add_up(agent, name):
 
 
 async def test_an_update_changes_only_what_it_names(agent, name):
-    before = await create(agent, name, description="Why")
+    await create(agent, name, description="Why")
+    before = await agent.record("get_experiment", experiment=name)
     added = {"type": "mean", "name": "Clicks", "events": [{"event": "clicked"}]}
     change = {"add_metrics": [added], "several_variants": "first_seen", "allow_unknown_events": True}
     dry = await agent.record("update_experiment", experiment=name, **change, dry_run=True)

@@ -167,3 +167,27 @@ async def test_a_key_of_digits_is_no_id(agent, name):
     key = f"99{name.split('-')[-1]}{name[1:].replace('-', '')}"
     await _create(agent, key)
     assert (await agent.record("get_flag", flag=key))["key"] == key
+
+
+async def test_conditions_on_groups_and_flags_are_told_by_their_names(agent, name):
+    await agent.record("identify_group", group_type="company", group_key=name, properties={"a": 1}, wait=True)
+    rows = [{"property": "plan", "value": "team", "on": "group"}]
+    made = await agent.record("create_flag", key=name, group_type="company", conditions=rows)
+    assert made["who_gets_it"] == ["company with plan = team: 100 %"]
+    index = made["filters"]["aggregation_group_type_index"]
+    mixed = {"groups": [{"properties": []}, {"rollout_percentage": 5, "aggregation_group_type_index": index}]}
+    made = await agent.record("create_flag", key=f"{name}-mixed", filters=mixed)
+    assert made["who_gets_it"] == ["everyone: 100 %", "every company: 5 %"]
+    needs = [{"property": name, "value": "true", "on": "flag"}]
+    made = await agent.record("create_flag", key=f"{name}-top", conditions=needs, rollout_percentage=12.5)
+    assert made["who_gets_it"] == [f"flag {name} is true: 12.5 %"]
+    listed = {row[1]: row[3] for row in await agent.rows("list_flags", search=name)}
+    assert listed[f"{name}-mixed"] == "everyone: 100 %; every company: 5 %"
+    assert listed[f"{name}-top"] == f"flag {name} is true: 12.5 %"
+
+
+async def test_whole_shares_are_written_as_posthog_writes_them(agent, name):
+    halves = [{"key": "a", "rollout_percentage": 50.0}, {"key": "b", "rollout_percentage": "50"}]
+    dry = await agent.ask("create_flag", key=name, variants=halves, rollout_percentage=25.0, dry_run=True)
+    assert '"rollout_percentage":25,' in dry
+    assert "50.0" not in dry

@@ -288,7 +288,10 @@ async def test_a_flag_that_others_need_is_named_with_them_and_stays_on(agent, na
     condition = [{"property": name, "on": "flag", "value": "true"}]
     await agent.record("create_flag", key=f"{name}-on-top", conditions=condition)
     assert (await agent.record("get_flag", flag=name))["used_by"] == {"flags": [f"{name}-on-top"]}
-    text = await agent.refusal("update_flag", flag=name, changes=[{"do": "disable"}])
-    assert f"{name}-on-top" in text
+    off = [{"do": "disable"}]
+    text = await agent.refusal("update_flag", flag=name, changes=off)
+    assert f"`{name}` was not switched off. Other flags depend on it: {name}-on-top." in text
+    dry = await agent.record("update_flag", flag=name, changes=off, dry_run=True)
+    assert dry["refused_because_needed_by"] == [f"{name}-on-top"]
     rows = await agent.rows("evaluate_flags", distinct_id="u1", flags=[f"{name}-on-top"])
     assert rows[0][1] == "true"

@@ -105,3 +105,26 @@ async def test_a_version_that_is_gone_by_is_not_deleted(client, human, name):
 def test_below_full_access_there_is_no_such_tool(access, tmp_path):
     settings = Settings.load({}, access=access, areas="all", data_dir=tmp_path)
     assert "delete_flag" not in {tool.name for tool in App(settings).catalogue.tools}
+
+
+async def test_a_flag_an_experiment_runs_on_is_named_with_it_and_not_even_asked_about(client, human, name):
+    metric = {"type": "funnel", "events": [{"event": "$pageview"}]}
+    done, text = await _call(
+        client, "create_experiment", name=f"{name} cart", flag_key=name, metrics=[metric]
+    )
+    assert done, text
+    assert f'"used_by":{{"experiments":["{name} cart (' in (await _call(client, "get_flag", flag=name))[1]
+    await _call(client, "change_experiment_state", experiment=f"{name} cart", action="launch")
+    dry = (await _call(client, "delete_flag", flag=name, dry_run=True))[1]
+    assert f'"experiments":["{name} cart (' in dry
+    assert '), running"]' in dry
+    done, text = await _call(client, "delete_flag", flag=name)
+    assert not done
+    assert f"Experiments run on it: {name} cart (" in text
+    assert "End them first" in text
+    assert human.asked == []
+    await _call(client, "change_experiment_state", experiment=f"{name} cart", action="end")
+    human.types = name
+    done, text = await _call(client, "delete_flag", flag=name)
+    assert done, text
+    assert f"It is used by experiments: {name} cart (" in human.asked[0]

@@ -277,3 +277,29 @@ async def test_older_definitions_go_on_deciding_and_say_how_old_they_are(server,
     assert "could not be renewed" in text
     assert f"{name}\ttrue" in text
     assert "\tlocal" in text
+
+
+async def test_an_answer_that_is_cut_names_the_flags_to_ask_for_next(agent, name):
+    keys = [f"{name}-{letter}" for letter in "abcdef"]
+    for key in keys:
+        await agent.record("create_flag", key=key, payloads={"true": "x" * 5_000})
+    first = await agent.ask("evaluate_flags", distinct_id="u-1", flags=keys)
+    assert (
+        f"3 of 6 rows. Cut to fit. For the rest: flags={json.dumps(keys[3:], separators=(',', ':'))}" in first
+    )
+    assert "fewer columns" not in first
+    rest = await agent.rows("evaluate_flags", distinct_id="u-1", flags=keys[3:])
+    assert [row[0] for row in rest] == keys[3:]
+
+
+async def test_an_answer_names_the_project_the_flags_are_of(agent, name):
+    await agent.record("create_flag", key=name)
+    assert "Flags for u-1 in project Sandbox (1)." in await agent.ask("evaluate_flags", distinct_id="u-1")
+
+
+async def test_a_condition_that_lacks_its_group_says_so(agent, name):
+    await agent.record("identify_group", group_type="company", group_key=name, properties={"a": 1}, wait=True)
+    await agent.record("create_flag", key=name, group_type="company")
+    [row] = await agent.rows("evaluate_flags", distinct_id="u-1", flags=[name], explain=True)
+    assert row[1:3] == ["false", "No group type"]
+    assert row[5] == "1 not reached: its group was not passed"

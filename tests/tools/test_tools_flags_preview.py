@@ -94,6 +94,7 @@ async def test_turning_a_flag_off_shows_who_loses_it_and_what_depends_on_it(agen
     preview = await _preview(agent, name, {"do": "disable"})
     assert _of(preview) == {(True, False): 5}
     assert preview["used_by"] == {"flags": [f"{name}-top"]}
+    assert preview["refused_because_needed_by"] == [f"{name}-top"]
     assert preview["reach"][0]["fit"] == 5
 
 
