@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _OK: Final = {"status": "Ok"}
 _TRANSIENT: Final = "transient error, please retry"
 _NAMELESS: Final = {"/engage": "$identify"}
-_V0: Final = ("/batch", "/capture", "/e", "/engage", "/i/v0/ai/batch", "/i/v0/e", "/track")
+_V0: Final = ("/batch", "/capture", "/e", "/engage", "/i/v0/ai/batch", "/i/v0/e", "/s", "/track")
 _V1: Final = ("/i/v1/analytics/events", "/i/v1/ai/events")
 
 

@@ -11,6 +11,7 @@ from posthog_mcp.sandbox.compiler.cohorts import membership
 from posthog_mcp.sandbox.compiler.errors import did_you_mean, refuse
 from posthog_mcp.sandbox.compiler.other_tables import EMPTY_TABLES
 from posthog_mcp.sandbox.compiler.relations import QueryRelation, TableRelation
+from posthog_mcp.sandbox.compiler.replay import REPLAY_TABLES
 from posthog_mcp.sandbox.compiler.scope import QueryCte, Scope
 from posthog_mcp.sandbox.compiler.sessions import SESSIONS
 from posthog_mcp.sandbox.compiler.tables import BASE_TABLES, Column, Table
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from posthog_mcp.sandbox.compiler.expressions import Expressions
     from posthog_mcp.sandbox.compiler.relations import Source
 
-TABLES: Mapping[str, Table] = {**BASE_TABLES, "sessions": SESSIONS, **EMPTY_TABLES}
+TABLES: Mapping[str, Table] = {**BASE_TABLES, "sessions": SESSIONS, **REPLAY_TABLES, **EMPTY_TABLES}
 
 _JOIN_WORDS = frozenset(
     {"JOIN", "INNER", "LEFT", "RIGHT", "FULL", "OUTER", "CROSS", "ANY", "ALL", "SEMI", "ANTI", "ASOF"}

@@ -14,6 +14,11 @@ DATABASE: Final = "ph"
 
 _TIME = "DateTime64(6, 'UTC')"
 
+_REPLAY_COUNTS: Final = (
+    "click_count", "keypress_count", "mouse_activity_count", "active_milliseconds", "console_log_count",
+    "console_warn_count", "console_error_count", "size", "event_count", "message_count",
+)  # fmt: skip
+
 _COLUMNS: Final[dict[str, dict[str, str]]] = {
     "events": {
         "uuid": "UUID",
@@ -57,6 +62,27 @@ _COLUMNS: Final[dict[str, dict[str, str]]] = {
         "version": "Int64",
     },
     "cohort_people": {"cohort_id": "Int64", "person_id": "UUID", "version": "Int64"},
+    # What each message of a recording adds to it.
+    "session_replay_blocks": {
+        "session_id": "String",
+        "block_id": "String",
+        "distinct_id": "String",
+        "first_timestamp": _TIME,
+        "last_timestamp": _TIME,
+        "first_url": "String",
+        "all_urls": "Array(String)",
+        **dict.fromkeys(_REPLAY_COUNTS, "UInt64"),
+        "snapshot_source": "LowCardinality(String)",
+        "snapshot_library": "String",
+    },
+    "log_entries": {
+        "log_source": "LowCardinality(String)",
+        "log_source_id": "String",
+        "instance_id": "String",
+        "timestamp": _TIME,
+        "level": "LowCardinality(String)",
+        "message": "String",
+    },
 }
 
 # A duplicate event is one of the same day, name, distinct id and uuid (posthog-ingestion 2.2).
@@ -68,6 +94,9 @@ _STORAGE: Final = {
     "groups": "(version) ORDER BY (index, key)",
     # Members of an older version stay readable until the sandbox deletes them.
     "cohort_people": "(version) ORDER BY (cohort_id, version, person_id)",
+    # Rows never change: written again they are the same.
+    "session_replay_blocks": "() ORDER BY (session_id, block_id)",
+    "log_entries": "() ORDER BY (log_source_id, timestamp, instance_id)",
 }
 
 TABLES: Final = frozenset(_COLUMNS)

@@ -50,6 +50,7 @@ API_MODULES = (
     "surveys",
     "survey_answers",
     "error_tracking",
+    "session_recordings",
     "openapi",
 )
 ENVIRONMENTS = "/api/environments/"

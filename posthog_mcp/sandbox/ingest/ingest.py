@@ -15,6 +15,7 @@ from posthog_mcp.sandbox.ingest.groups import Group, Groups
 from posthog_mcp.sandbox.ingest.journal import Journal
 from posthog_mcp.sandbox.ingest.merging import Merging, split
 from posthog_mcp.sandbox.ingest.people import People
+from posthog_mcp.sandbox.ingest.recordings import SNAPSHOTS, replay_rows
 from posthog_mcp.sandbox.ingest.seen import Seen
 from posthog_mcp.sandbox.ingest.warnings import Warnings
 
@@ -180,6 +181,10 @@ class Ingest:
     # -- one transaction
 
     def _take(self, events: list[RawEvent]) -> None:
+        recorded = [event for event in events if event.event in SNAPSHOTS]
+        if recorded:
+            events = [event for event in events if event.event not in SNAPSHOTS]
+            self._replay = replay_rows(recorded)
         self._events += self._processor.rows(events, self._clock())
 
     async def _change(self, work: Callable[[], T]) -> T:
@@ -195,10 +200,11 @@ class Ingest:
     def _commit(self, work: Callable[[], T]) -> T:
         before = self._journal.size()
         self._events: list[str] = []
+        self._replay: dict[str, list[str]] = {}
         try:
             with self._store.transaction():
                 result = work()
-                lines = {**self.people.write(), **self.groups.write()}
+                lines = {**self.people.write(), **self.groups.write(), **self._replay}
                 if self._events:
                     lines["events"] = self._events
                 rows = {table: "\n".join(each).encode() for table, each in lines.items()}

@@ -19,6 +19,7 @@ from posthog_mcp.sandbox.queries.actors import actors_query
 from posthog_mcp.sandbox.queries.events import events_query
 from posthog_mcp.sandbox.queries.hogql import hogql_query
 from posthog_mcp.sandbox.queries.schema import database_schema, hogql_metadata
+from posthog_mcp.sandbox.replay.queries import recordings_query
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,6 +38,7 @@ RUNNERS: Mapping[str, Runner] = {
     "HogQLQuery": hogql_query,
     "LifecycleQuery": insight(lifecycle),
     "PathsQuery": insight(paths),
+    "RecordingsQuery": recordings_query,
     "RetentionQuery": insight(retention),
     "StickinessQuery": insight(stickiness),
     "TrendsQuery": insight(trends),

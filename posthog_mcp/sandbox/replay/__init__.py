@@ -1,0 +1,1 @@
+"""Session replay: what recordings say of sessions. The recorded pages themselves are not kept."""
