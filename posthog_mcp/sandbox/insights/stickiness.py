@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from posthog_mcp.hogql import ast
     from posthog_mcp.sandbox.queries.asked import Answer
 
-_COMPARED = {"gte": ">=", "lte": "<=", "exact": "="}
+COMPARED = {"gte": ">=", "lte": "<=", "exact": "="}
 Json = dict[str, Any]
 
 
@@ -144,7 +144,7 @@ def people(plan: Plan, index: int, period: Period) -> ast.SelectQuery:
         where=all_of(where),
     )
     criteria = plan.model.stickinessFilter and plan.model.stickinessFilter.stickinessCriteria
-    operator, value = (_COMPARED[criteria.operator], criteria.value) if criteria else (">=", 1)
+    operator, value = (COMPARED[criteria.operator], criteria.value) if criteria else (">=", 1)
     return query(
         "SELECT actor, count() AS intervals FROM (SELECT actor, bucket FROM {events}"  # noqa: S608 - words of ours
         f" GROUP BY actor, bucket HAVING count() {operator} {{value}}) GROUP BY actor",

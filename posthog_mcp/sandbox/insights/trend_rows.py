@@ -51,6 +51,7 @@ class Counting:
         world: The project.
         whole: One number over the period instead of one for each bucket.
         once: Each actor counts only in its first bucket.
+        people: Actors are people even where sessions are counted.
     """
 
     node: EventsNode | ActionsNode
@@ -60,6 +61,7 @@ class Counting:
     world: World
     whole: bool = False
     once: bool = False
+    people: bool = False
 
     @property
     def math(self) -> str:
@@ -174,7 +176,7 @@ def _actor(asked: Counting) -> ast.Expr:
     group = _group(asked)
     if group is not None:
         return field(f"$group_{group}")
-    per_session = asked.math == "unique_session" or _once_a_session(asked.node)
+    per_session = not asked.people and (asked.math == "unique_session" or _once_a_session(asked.node))
     return field("$session_id") if per_session else field("person_id")
 
 

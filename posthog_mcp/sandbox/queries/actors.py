@@ -12,6 +12,10 @@ from posthog_mcp.sandbox.compiler.query_kinds import actors_query as tree_of
 from posthog_mcp.sandbox.compiler.trees import compare, field, select
 from posthog_mcp.sandbox.http.errors import invalid
 from posthog_mcp.sandbox.http.times import iso
+from posthog_mcp.sandbox.insights.asking import Asking
+from posthog_mcp.sandbox.insights.group_rows import WHOLE as WHOLE_GROUP
+from posthog_mcp.sandbox.insights.group_rows import group, group_rows
+from posthog_mcp.sandbox.insights.people import KINDS, Behind, people_behind
 from posthog_mcp.sandbox.queries.asked import Answer, Asked, common, refused, run
 from posthog_mcp.sandbox.queries.hogql import HogQLQuery, read, refuse_offset
 from posthog_mcp.sandbox.queries.models import QueryModel
@@ -25,6 +29,7 @@ if TYPE_CHECKING:
 _LIMIT = 100
 _WHOLE = ("person", "actor")
 _DEFAULT = ["person", "id", "created_at", "person.$delete"]
+_DEFAULT_OF_GROUPS = ["group", "id"]
 _ID_COLUMNS = ("person_id", "actor_id", "id", "distinct_id")
 _MOST_PEOPLE = 1_000_000
 
@@ -42,21 +47,35 @@ class ActorsQuery(QueryModel):
     limit: Annotated[int, Field(ge=1)] | None = None
     offset: Annotated[int, Field(ge=0)] | None = None
 
+    def columns(self, default: list[str]) -> list[str]:
+        """The names of the columns."""
+        return self.select or default
+
 
 async def actors_query(asked: Asked) -> Answer:
-    """Run it; rows come with `person` as an object."""
+    """Run it; rows come with `person`, or `group`, as an object."""
     model = ActorsQuery.read(asked.query)
-    names = model.select or _DEFAULT
-    source = people_of(model.source, asked.world) if model.source is not None else None
+    behind = None
     try:
-        tree = tree_of(model.model_dump(exclude_none=True), asked.world, source)
+        if model.source is None:
+            tree = tree_of(model.model_dump(exclude_none=True), asked.world)
+        elif model.source.get("kind") in KINDS:
+            behind = await people_behind(Asking(asked), model.source)
+            tree = _behind(model, behind, asked.world)
+        else:
+            source = people_of(model.source, asked.world)
+            tree = tree_of(model.model_dump(exclude_none=True), asked.world, source)
     except CompileError as error:
         raise refused(error) from error
     ran = await run(asked, tree, one_more=True)
+    index = None if behind is None else behind.group
+    names = model.columns(_DEFAULT if index is None else _DEFAULT_OF_GROUPS)
     for row in ran.rows:
-        for index, name in enumerate(names):
-            if name in _WHOLE:
-                row[index] = _person(asked.sandbox, row[index])
+        for place, name in enumerate(names):
+            if index is not None and name in WHOLE_GROUP:
+                row[place] = group(asked.sandbox, index, row[place])
+            elif index is None and name in _WHOLE:
+                row[place] = _person(asked.sandbox, row[place])
     body = common(asked, ran, print_hogql(tree)) | {
         "columns": names,
         "missing_actors_count": 0,
@@ -64,6 +83,23 @@ async def actors_query(asked: Asked) -> Answer:
         "offset": model.offset or 0,
     }
     return Answer(body, ran.read_bytes)
+
+
+def _behind(model: ActorsQuery, behind: Behind, world: World) -> ast.SelectQuery:
+    """The rows of those behind a point of an insight."""
+    if behind.group is not None:
+        names, order = model.columns(_DEFAULT_OF_GROUPS), model.orderBy or []
+        return group_rows(behind, names, order, model.limit or _LIMIT, model.offset or 0)
+    tree = tree_of(model.model_dump(exclude_none=True), world)
+    same = compare("==", field("persons", "id"), field("source", "actor"))
+    assert tree.select_from is not None  # noqa: S101 - it reads persons
+    tree.select_from.next_join = ast.JoinExpr(
+        table=behind.tree,
+        alias="source",
+        join_type="INNER JOIN",
+        constraint=ast.JoinConstraint(expr=same, constraint_type="ON"),
+    )
+    return tree
 
 
 def people_of(source: Mapping[str, Any], world: World) -> ast.Query:

@@ -40,11 +40,18 @@ async def seed(sandbox: Sandbox, example: Json) -> None:
             **example.get("project", {}),
         }
     )
-    listed = example.get("events") or []
-    events = [
-        event(one["event"], one["distinct_id"], read_iso(one["timestamp"]), one.get("properties") or {})
-        for one in listed
-    ]
+    listed = sorted(example.get("events") or [], key=lambda one: read_iso(one["timestamp"]))
+    sessions: dict[str, str] = {}
+    events: list[RawEvent] = []
+    for one in listed:
+        at, properties = read_iso(one["timestamp"]), dict(one.get("properties") or {})
+        if "$session_id" in properties:
+            name = properties["$session_id"]
+            properties["$session_id"] = sessions.setdefault(name, session_id(at, len(sessions)))
+        if "$pathname" in properties:
+            # SDKs send both; sessions know their pages by the address.
+            properties.setdefault("$current_url", f"https://shop.test{properties['$pathname']}")
+        events.append(event(one["event"], one["distinct_id"], at, properties))
     for person in example.get("persons") or []:
         # People come about by their first event, so one of another name makes them.
         who = person["distinct_ids"][0]
@@ -53,6 +60,12 @@ async def seed(sandbox: Sandbox, example: Json) -> None:
         properties = {"$set": person["properties"]} if person.get("properties") else {}
         events.append(event("made", who, made, properties))
     await sandbox.ingest.accept(sorted(events, key=_time))
+
+
+def session_id(at: datetime, number: int) -> str:
+    """The id of a session that began then: its first bits are the time."""
+    milliseconds = f"{int(at.timestamp() * 1000):012x}"
+    return f"{milliseconds[:8]}-{milliseconds[8:]}-7000-8000-{number:012x}"
 
 
 def _time(one: RawEvent) -> datetime:
