@@ -171,12 +171,12 @@ def _condition(
     doubtful = next((each for each in filters if each.matched is None), None)
     if doubtful is not None:
         return report("undecided", doubtful.why, filters, needs_server=doubtful.needs_server)
+    so_far = "its filters hold" if filters else "it has no filters"
     at = place(rollout_text(flag.key, subject))
     if condition.share is not None and at > condition.share:
-        why = f"its filters hold, but {_percent(at):g} is beyond the rollout of {_percent(share):g} %"
+        why = f"{so_far}, but {_percent(at):g} is beyond the rollout of {_percent(share):g} %"
         return report("outside_rollout", why, filters, _percent(at))
-    why = "its filters hold" if filters else "it has no filters"
-    return report("match", f"{why}, and the rollout includes the subject", filters, _percent(at))
+    return report("match", f"{so_far}, and the rollout includes the subject", filters, _percent(at))
 
 
 def _filters(condition: Condition, properties: Properties, call: Call) -> tuple[FilterReport, ...]:
