@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, ValidationError, WithJsonSchema
 from posthog_mcp.tool.arguments import Input
 from posthog_mcp.tool.context import ToolFailure
 from posthog_mcp.tool.filters import Filter, posthog_filter
-from posthog_mcp.tool.group_types import KEY_COLUMNS, group_types
+from posthog_mcp.tool.group_types import only_number
 
 if TYPE_CHECKING:
     from posthog_mcp.tool.context import Context, Project
@@ -73,15 +73,8 @@ async def _event_filter(ctx: Context, project: Project, row: Filter) -> Json:
         return {"key": f"$feature/{row.property}", "type": "event", "value": row.value, "operator": "exact"}
     if row.on != "group":
         return posthog_filter(row)
-    types = await group_types(ctx, project)
-    if len(types) != 1:
-        named = ", ".join(f"{name} as {KEY_COLUMNS[number]}" for name, number in types.items())
-        raise ToolFailure(
-            f"The row on the group property `{row.property}` cannot be used.",
-            f"It must be clear which type of group it is of: {named or 'the project has none'}.",
-            "Filter on the event's property of that name, which holds the group's key, or use query_hogql.",
-        )
-    return {**posthog_filter(row), "group_type_index": next(iter(types.values()))}
+    number = await only_number(ctx, project, row.property)
+    return {**posthog_filter(row), "group_type_index": number}
 
 
 def person_filters(rows: list[Filter], instead: str) -> list[Json]:

@@ -36,3 +36,20 @@ def number_of(types: dict[str, int], name: str, project: Project) -> int:
         f"There are {', '.join(types)}." if types else "The project has none yet.",
         "Give one of them." if types else "identify_group creates a type with its first group.",
     )
+
+
+async def only_number(ctx: Context, project: Project, name: str) -> int:
+    """The number of the project's only type of groups, for a filter row on the group property `name`.
+
+    Raises:
+        ToolFailure: There are several types, or none.
+    """
+    types = await group_types(ctx, project)
+    if len(types) == 1:
+        return next(iter(types.values()))
+    named = ", ".join(f"{each} as {KEY_COLUMNS[number]}" for each, number in types.items())
+    raise ToolFailure(
+        f"The row on the group property `{name}` cannot be used.",
+        f"It must be clear which type of group it is of: {named or 'the project has none'}.",
+        "Filter on the event's property of that name, which holds the group's key, or use query_hogql.",
+    )

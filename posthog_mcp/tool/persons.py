@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import Field
 
 from posthog_mcp.tool.arguments import ProjectInput
 from posthog_mcp.tool.asking import answer_of
-from posthog_mcp.tool.selecting import uuid_of
+from posthog_mcp.tool.selecting import freshness, uuid_of
+from posthog_mcp.tool.times import iso
 
 if TYPE_CHECKING:
     from posthog_mcp.tool.context import Context, Project
@@ -67,6 +70,21 @@ def profile_of(who: str) -> tuple[str, Json]:
     return (f"({by_id} OR id = {{uuid}})", {"who": who, "uuid": uuid}) if uuid else (by_id, {"who": who})
 
 
+@dataclass(frozen=True, slots=True)
+class People:
+    """A page of persons.
+
+    Attributes:
+        found: `{id, distinct_ids, properties, created_at, is_identified}` each.
+        more: Whether others follow.
+        freshness: Words for what PostHog had kept, else empty.
+    """
+
+    found: list[Json]
+    more: bool
+    freshness: str
+
+
 async def people(
     ctx: Context,
     project: Project,
@@ -76,8 +94,8 @@ async def people(
     filters: list[Json] | None = None,
     limit: int = 2,
     offset: int = 0,
-) -> tuple[list[Json], bool]:
-    """Persons with a profile, newest first, and whether more follow.
+) -> People:
+    """Persons with a profile, newest first.
 
     Args:
         ctx: The call.
@@ -87,21 +105,28 @@ async def people(
         filters: PostHog's property filters, all of which must hold.
         limit: How many.
         offset: How many to skip.
-
-    Returns:
-        `{id, distinct_ids, properties, created_at, is_identified}` each.
     """
-    query: Json = {"kind": "ActorsQuery", "select": ["person"], "limit": limit, "offset": offset}
+    query: Json = {
+        "kind": "ActorsQuery",
+        "select": ["person"],
+        "orderBy": ["created_at DESC", "id"],
+        "limit": limit,
+        "offset": offset,
+    }
     if where:
-        text = f"SELECT id FROM persons WHERE {' AND '.join(where)}"  # noqa: S608 - our own words
-        query["source"] = {"kind": "HogQLQuery", "query": text, "values": values}
+        # PostHog keeps the answers to equal questions for minutes; this one is never equal, and always holds.
+        conditions = " AND ".join([*where, "created_at <= toDateTime({tomorrow})"])
+        text = f"SELECT id AS actor_id FROM persons WHERE {conditions}"  # noqa: S608 - our own words
+        tomorrow = iso(ctx.now() + timedelta(days=1))
+        query["source"] = {"kind": "HogQLQuery", "query": text, "values": {**values, "tomorrow": tomorrow}}
     if filters:
         query["properties"] = filters
     answer = await answer_of(ctx, project, query)
     rows: list[list[Json]] = answer.get("results") or []
     found = [row[0] for row in rows]
     # One that was deleted a moment ago is still counted, and comes with its id alone.
-    return [each for each in found if "properties" in each], bool(answer.get("hasMore"))
+    known = [each for each in found if "properties" in each]
+    return People(known, bool(answer.get("hasMore")), freshness(answer))
 
 
 async def find_profile(ctx: Context, project: Project, who: str) -> Json | None:
@@ -110,7 +135,7 @@ async def find_profile(ctx: Context, project: Project, who: str) -> Json | None:
     Where one person's uuid is another's distinct id, the distinct id wins.
     """
     condition, values = profile_of(who)
-    found, _ = await people(ctx, project, [condition], values)
+    found = (await people(ctx, project, [condition], values)).found
     return next((each for each in found if who in each["distinct_ids"]), found[0] if found else None)
 
 

@@ -21,9 +21,7 @@ Json = dict[str, Any]
 _CURSOR = re.compile(r"(\d{4}-\d\d-\d\dT[0-9:.]{8,15}(?:Z|[+-]\d\d:\d\d))\|([0-9a-f-]{36})")
 
 
-async def selected(
-    ctx: Context, project: Project, text: str, values: Json, filters: list[Json] | None = None
-) -> Json:
+async def selected(ctx: Context, project: Project, text: str, values: Json) -> Json:
     """PostHog's answer to a HogQL query.
 
     Args:
@@ -31,23 +29,23 @@ async def selected(
         project: Where to ask.
         text: The query, made of words of ours alone, with a LIMIT of its own.
         values: What its placeholders stand for.
-        filters: What `{filters}` in it stands for: PostHog's property filters, all of which must hold.
 
     Raises:
         ToolFailure: It takes longer than the call has time.
         PostHogError: It was refused or failed.
     """
-    query: Json = {"kind": "HogQLQuery", "query": text, "values": values}
-    if filters:
-        query["filters"] = {"properties": filters}
-    return await answer_of(ctx, project, query)
+    return await answer_of(ctx, project, {"kind": "HogQLQuery", "query": text, "values": values})
 
 
-async def select(
-    ctx: Context, project: Project, text: str, values: Json, filters: list[Json] | None = None
-) -> list[list[Any]]:
+async def select(ctx: Context, project: Project, text: str, values: Json) -> list[list[Any]]:
     """The rows of a HogQL query; arguments and errors as `selected`."""
-    return (await selected(ctx, project, text, values, filters)).get("results") or []
+    return (await selected(ctx, project, text, values)).get("results") or []
+
+
+def freshness(answer: Json) -> str:
+    """Words for an answer that PostHog had kept; empty for one that it worked out anew."""
+    kept = answer.get("is_cached") and answer.get("last_refresh")
+    return f" As PostHog knew it at {answer['last_refresh']}." if kept else ""
 
 
 def within(ctx: Context, date_from: str, date_to: str) -> tuple[list[str], Json, str]:

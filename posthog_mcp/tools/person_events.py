@@ -6,10 +6,11 @@ from pydantic import Field
 
 from posthog_mcp.render import Table
 from posthog_mcp.tool import Access, Context, ProjectInput, tool
-from posthog_mcp.tool.filter_rows import FilterRows, event_filters
+from posthog_mcp.tool.filter_rows import FilterRows
 from posthog_mcp.tool.filters import Filter
 from posthog_mcp.tool.persons import event_properties, events_of, read
-from posthog_mcp.tool.selecting import RowCursor, cursor_of, read_cursor, selected, within
+from posthog_mcp.tool.row_conditions import event_conditions
+from posthog_mcp.tool.selecting import RowCursor, cursor_of, freshness, read_cursor, selected, within
 from posthog_mcp.tool.times import Moment
 
 Json = dict[str, Any]
@@ -52,6 +53,9 @@ async def list_events(ctx: Context, args: ListEvents) -> Table:
         condition, who = events_of(args.person)
         conditions.append(condition)
         values |= who
+    narrower, more_values = await event_conditions(ctx, project, args.filters)
+    conditions += narrower
+    values |= more_values
     if args.cursor:
         conditions.append("(timestamp, uuid) < (toDateTime({cursor_time}), toUUID({cursor_uuid}))")
         values |= read_cursor(args.cursor)
@@ -60,14 +64,14 @@ async def list_events(ctx: Context, args: ListEvents) -> Table:
     picked = ", ".join(f"JSONExtractRaw(properties, {{p{place}}})" for place in range(len(named)))
     query = (
         f"SELECT timestamp, event, distinct_id, toString(uuid), {picked or 'properties'} FROM events"  # noqa: S608
-        f" WHERE {{filters}} AND {' AND '.join(conditions)}"
+        f" WHERE {' AND '.join(conditions)}"
         f" ORDER BY timestamp DESC, uuid DESC LIMIT {args.limit + 1}"
     )
-    answer = await selected(ctx, project, query, values, await event_filters(ctx, project, args.filters))
+    answer = await selected(ctx, project, query, values)
     found: list[list[Any]] = answer.get("results") or []
-    rows = found[: args.limit]
+    rows, zone = found[: args.limit], answer.get("timezone") or "UTC"
     return Table(
-        about=[f"Events of project {project}, {words}, times in {answer.get('timezone') or 'UTC'}."],
+        about=[f"Events of project {project}, {words}, times in {zone}.{freshness(answer)}"],
         columns=["time", "event", "distinct_id", *(named or ["properties"])],
         rows=[[*row[:3], *_shown(row[4:], args.properties)] for row in rows],
         more=lambda shown: f"cursor={cursor_of(rows[shown - 1][0], rows[shown - 1][3])}",

@@ -7,9 +7,10 @@ from pydantic import Field, model_validator
 from posthog_mcp.render import Table
 from posthog_mcp.render.cells import without_fraction
 from posthog_mcp.tool import Access, Context, Project, ProjectInput, tool
-from posthog_mcp.tool.filter_rows import FilterRows, event_filters, person_filters
+from posthog_mcp.tool.filter_rows import FilterRows, person_filters
 from posthog_mcp.tool.filters import Filter
 from posthog_mcp.tool.persons import PROFILES, events_of, flat, people, read, shown_ids, text_of
+from posthog_mcp.tool.row_conditions import event_conditions
 from posthog_mcp.tool.selecting import cursor_of, is_cursor, read_cursor, select, within
 from posthog_mcp.tool.times import Moment
 
@@ -85,14 +86,16 @@ async def _known(ctx: Context, project: Project, args: FindPersons) -> Table:
         where.append(_DISTINCT_ID)
         values["distinct_id"] = args.distinct_id
     start = int(args.cursor or 0)
-    found, more = await people(ctx, project, where, values, filters=filters, limit=args.limit, offset=start)
+    page = await people(ctx, project, where, values, filters=filters, limit=args.limit, offset=start)
     columns = ["person", "name", "email", "distinct_ids", "identified", "created"]
     return Table(
-        about=[f"Persons of project {project}, newest first{_filtered(args)}."],
+        about=[f"Persons of project {project}, newest first{_filtered(args)}.{page.freshness}"],
         columns=[*columns, *args.show],
-        rows=[[*_row(each), *(flat(each["properties"].get(name)) for name in args.show)] for each in found],
+        rows=[
+            [*_row(each), *(flat(each["properties"].get(name)) for name in args.show)] for each in page.found
+        ],
         more=lambda shown: f"cursor={start + shown}",
-        has_more=more,
+        has_more=page.more,
         outsiders=frozenset({"name", "email", "distinct_ids", *args.show}),
         empty=[
             f"No person with a profile fits. {PROFILES}: look for their events with list_events.",
@@ -124,6 +127,8 @@ def _row(person: Json) -> list[Any]:
 async def _by_event(ctx: Context, project: Project, args: FindPersons) -> Table:
     """Who did an event: also people without a profile, whom PostHog knows by their events alone."""
     conditions, values, words = within(ctx, args.date_from, args.date_to)
+    narrower, row_values = await event_conditions(ctx, project, args.filters)
+    conditions += narrower
     about_person, more_values = _wanted(args)
     if about_person:
         inner = " AND ".join(about_person)
@@ -133,7 +138,8 @@ async def _by_event(ctx: Context, project: Project, args: FindPersons) -> Table:
         conditions.append(condition)
         more_values |= ids
     names = [*([f"$feature/{args.flag}"] if args.flag else []), *args.show]
-    values |= more_values | {"event": args.event} | {f"p{place}": name for place, name in enumerate(names)}
+    values |= {"event": args.event, **more_values, **row_values}
+    values |= {f"p{place}": name for place, name in enumerate(names)}
     having = ""
     if args.cursor:
         having = " HAVING (last, person_id) < (toDateTime({cursor_time}), toUUID({cursor_uuid}))"
@@ -143,12 +149,11 @@ async def _by_event(ctx: Context, project: Project, args: FindPersons) -> Table:
     )
     query = (
         "SELECT toString(person_id), argMax(distinct_id, timestamp), count(), max(timestamp) AS last,"  # noqa: S608
-        f" count() OVER (){picked} FROM events WHERE event = {{event}} AND {{filters}} AND "
+        f" count() OVER (){picked} FROM events WHERE event = {{event}} AND "
         f"{' AND '.join(conditions)} GROUP BY person_id{having}"
         f" ORDER BY last DESC, person_id DESC LIMIT {args.limit}"
     )
-    filters = await event_filters(ctx, project, args.filters)
-    rows = await select(ctx, project, query, values, filters)
+    rows = await select(ctx, project, query, values)
     return await _doers(ctx, project, args, rows, words)
 
 

@@ -29,9 +29,9 @@ Json = dict[str, Any]
 _ONE = "/api/projects/{project_id}/persons/{id}/"
 _DAYS = 90
 _ACTIVITY = (
-    "SELECT count(), min(timestamp), max(timestamp), topK(5)(event), groupUniqArray(10)($group_0),"
-    " groupUniqArray(10)($group_1), groupUniqArray(10)($group_2), groupUniqArray(10)($group_3),"
-    " groupUniqArray(10)($group_4) FROM events WHERE timestamp >= toDateTime({since}) AND "
+    "SELECT count(), min(timestamp), max(timestamp), topK(5)(event), topK(11)($group_0), topK(11)($group_1),"
+    " topK(11)($group_2), topK(11)($group_3), topK(11)($group_4) FROM events"
+    " WHERE timestamp >= toDateTime({since}) AND "
 )
 _LONGEST_NAME = 80  # to type
 _OUTSIDERS = frozenset(
@@ -156,7 +156,8 @@ async def delete_person(ctx: Context, args: DeletePerson) -> Record:
         f"{len(profile['distinct_ids'])} distinct ids: profile{also}.",
         name if name.isprintable() and len(name) <= _LONGEST_NAME else profile["id"],
     )
-    query = {"delete_events": args.delete_events}
+    # PostHog deletes them as soon as the name is there, whatever its value.
+    query = {"delete_events": True} if args.delete_events else {}
     await ctx.api.delete(_ONE, query=query, project_id=project.id, id=profile["id"])
     events = "PostHog deletes them in its weekly run" if args.delete_events else "kept"
     return Record({"deleted": profile["id"], "events": events, **shown}, _OUTSIDERS)
