@@ -1,5 +1,6 @@
 """Experiments go every way there and back: each state is undone, and the undoing as well."""
 
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -163,7 +164,7 @@ async def test_a_shipped_variant_has_no_way_back_and_the_journal_says_what_was(l
     refused = await lead.agent.refusal("undo_change", change=shipped["change"])
     assert "PostHog has no way back from `ship_variant`." in refused
     text = await lead.agent.ask("list_changes", kind="experiment")
-    assert "flag_filters.multivariate.variants[0].rollout_percentage: 50.0 → 0" in text
+    assert re.search(r"flag_filters\.multivariate\.variants\[0\]\.rollout_percentage: 50(\.0)? → 0", text)
 
 
 async def test_a_flag_an_experiment_runs_on_gets_its_key_back_with_its_life(lead, name):
