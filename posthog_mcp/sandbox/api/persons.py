@@ -71,8 +71,8 @@ async def delete_person_property(call: Call) -> Reply:
 
 @route("DELETE", _ONE, scope="person:write", bucket="analytics")
 async def delete_person(call: Call) -> Reply:
-    """Delete a person, and its events with `delete_events`."""
-    await _delete(call, [find(call)], delete_events=call.query.get("delete_events", "").lower() == "true")
+    """Delete a person, and its events where `delete_events` is named, whatever its value: as PostHog does."""
+    await _delete(call, [find(call)], delete_events="delete_events" in call.query)
     return Reply(None, 202)
 
 
