@@ -47,7 +47,7 @@ def input_schema(model: type[Input], without: Collection[str] = ()) -> dict[str,
 
 def _property(name: str, info: FieldInfo) -> dict[str, Any]:
     schema = _of_type(info.annotation, info.metadata, name)
-    words = _bounds_in_words(schema, info.metadata)
+    words = _bounds_in_words(schema, info)
     schema["description"] = " ".join(filter(None, [(info.description or "").strip(), words]))
     default = info.default
     if isinstance(default, int | float | str) and default not in ("", False):
@@ -98,13 +98,15 @@ def _number_bounds(annotation: Any, metadata: Iterable[Any]) -> dict[str, Any]:
     return bounds
 
 
-def _bounds_in_words(schema: dict[str, Any], metadata: Iterable[Any]) -> str:
+def _bounds_in_words(schema: dict[str, Any], info: FieldInfo) -> str:
     lower = schema.get("minimum", schema.get("exclusiveMinimum"))
     upper = schema.get("maximum", schema.get("exclusiveMaximum"))
     if upper is not None:
         return f"At most {upper}." if lower is None else f"{lower} to {upper}."
-    unit = "items" if schema["type"] == "array" else "characters"
-    for item in metadata:
+    # a list may be written as text, and is counted by what is in it all the same
+    listed = get_origin(without_null(info.annotation)) is list
+    unit = "items" if listed else "characters"
+    for item in info.metadata:
         if isinstance(item, MaxLen):
             return f"At most {item.max_length} {unit}."
         if isinstance(item, MinLen) and item.min_length > 1:

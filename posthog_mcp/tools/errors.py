@@ -10,7 +10,7 @@ from posthog_mcp.render import Record, Table
 from posthog_mcp.tool import Access, Context, Project, ProjectInput, ToolFailure, tool
 from posthog_mcp.tool.asking import answer_of, period
 from posthog_mcp.tool.difference import difference
-from posthog_mcp.tool.error_impact import Impact, circumstances
+from posthog_mcp.tool.error_impact import Impact, people_by
 from posthog_mcp.tool.error_issues import assignee, event_properties, exceptions, place, releases, trend
 from posthog_mcp.tool.filter_rows import FilterRows, event_filters
 from posthog_mcp.tool.filters import Filter
@@ -34,7 +34,7 @@ _NO_FLAGS = (
 )
 _FLAGS = (
     "share: of the people this happened to; usual_share: of all for whom the flag was evaluated in the "
-    "period. Far apart means that the flag has to do with it."
+    "period. Far apart: the flag may have to do with it."
 )
 
 
@@ -53,7 +53,7 @@ class ListErrors(ProjectInput):
         max_length=20,
         description='Rows on the events: [{"property":"$lib","value":"web","on":"event"}].',
     )
-    limit: int = Field(25, ge=1, le=100, description="How many, 1 to 100.")
+    limit: int = Field(25, ge=1, le=100, description="How many.")
     offset: int = Field(0, ge=0, description="How many to skip.")
 
 
@@ -150,11 +150,11 @@ async def get_error(ctx: Context, args: GetError) -> Record:
     values = await impact.values()
     flags = await impact.flags(values, totals.get("users") or 0, _MOST_FLAGS)
     data |= {"flags_about": _FLAGS if flags else _NO_FLAGS, "flags": flags}
-    data |= {"circumstances": circumstances(values), "people": await impact.people(_MOST_PEOPLE)}
+    data |= {"people_by": people_by(values), "people": await impact.people(_MOST_PEOPLE)}
     return Record(data, _OUTSIDERS)
 
 
-_OUTSIDERS = frozenset({"name", "description", "latest", "flags", "circumstances", "people"})
+_OUTSIDERS = frozenset({"name", "description", "latest", "flags", "people_by", "people"})
 
 
 class UpdateError(ProjectInput):

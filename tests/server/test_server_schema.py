@@ -23,7 +23,7 @@ class Every(Input):
     inner: Inner | None = Field(None, description="An object.")
     several: list[Inner] = Field(default_factory=list[Inner], max_length=3, description="Objects.")
     free: JsonObject | None = Field(None, description="Free.")
-    listed: JsonArray = Field(default_factory=list[Any], description="Listed.")
+    listed: JsonArray = Field(default_factory=list[Any], max_length=4, description="Listed.")
 
 
 def test_only_what_has_no_default_is_required() -> None:
@@ -53,6 +53,7 @@ def test_lengths_are_said_in_words() -> None:
     properties = input_schema(Every)["properties"]
     assert properties["short"]["description"] == "A short text. At most 9 characters."
     assert properties["several"]["description"] == "Objects. At most 3 items."
+    assert properties["listed"] == {"type": "string", "description": "Listed. At most 4 items."}
 
 
 def test_nested_objects_stand_where_they_are_used() -> None:
