@@ -83,11 +83,13 @@ class Settings(BaseModel):
         tools: Single tools added (`+name`) to the catalogue or taken out of it (`-name`).
         data_dir: Directory for all state. It is not created here.
         http_tokens: What callers of the HTTP service may present.
+        oauth_issuer: Whose access tokens callers may present, exactly as in `iss`.
+        oauth_scopes: What those tokens must allow.
         flag_poll_seconds: Age at which flag definitions are fetched again.
         call_seconds: Time a whole tool call may take.
         outbox_events: Events that may wait at most, on disk or in memory.
         limits: Rates that replace the known ones of their class; None: this PostHog has no limits.
-        proxy: Proxy for calls to PostHog; proxy variables of the system are not read.
+        proxy: Proxy for calls to PostHog and to the OAuth issuer; proxy variables of the system are not read.
         ca_file: PEM file of the certificate authorities to trust instead of the system's.
         warnings: Sentences for the log about what was ignored.
     """
@@ -107,6 +109,7 @@ class Settings(BaseModel):
     redis_url: SecretStr | None = None
     http_tokens: tuple[SecretStr, ...] = ()
     oauth_issuer: str | None = None
+    oauth_scopes: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
     allowed_origins: tuple[str, ...] = ()
     flag_poll_seconds: float = 300.0
@@ -304,8 +307,9 @@ VARIABLES: tuple[Variable, ...] = (
         PREFIX + "OAUTH_ISSUER",
         "oauth_issuer",
         read.url("https", "http"),
-        "issuer of callers' tokens; not supported yet: the HTTP service refuses to start with it",
+        "OAuth issuer of callers' access tokens over HTTP, exactly as in their iss",
     ),
+    Variable(PREFIX + "OAUTH_SCOPES", "oauth_scopes", read.names, "scopes that those tokens must have"),
     Variable(PREFIX + "ALLOWED_HOSTS", "allowed_hosts", read.names, "Host headers taken over HTTP"),
     Variable(PREFIX + "ALLOWED_ORIGINS", "allowed_origins", read.names, "Origin headers taken over HTTP"),
     Variable(
@@ -332,7 +336,7 @@ VARIABLES: tuple[Variable, ...] = (
         PREFIX + "PROXY",
         "proxy",
         read.secret_url("http", "https"),
-        "HTTP proxy for calls to PostHog",
+        "HTTP proxy for calls to PostHog and to the OAuth issuer",
         secret=True,
     ),
     Variable(PREFIX + "CA_FILE", "ca_file", read.file, "PEM file of certificate authorities to trust"),

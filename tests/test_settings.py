@@ -64,6 +64,7 @@ def test_every_variable_fills_its_field(tmp_path: Path):
             "POSTHOG_MCP_TOOLS": "+save_cohort,-delete_flag",
             "POSTHOG_MCP_DATA_DIR": str(tmp_path),
             "POSTHOG_MCP_OAUTH_ISSUER": "https://id.example.com",
+            "POSTHOG_MCP_OAUTH_SCOPES": "posthog:use",
             "POSTHOG_MCP_ALLOWED_HOSTS": "a.example.com,b.example.com:8080",
             "POSTHOG_MCP_ALLOWED_ORIGINS": "https://a.example.com",
             "POSTHOG_MCP_FLAG_POLL_SECONDS": "60",

@@ -1,8 +1,8 @@
 """MCP over HTTP: Streamable HTTP at /mcp without sessions, on request the older SSE at /sse; /health.
 
 Every route looks at the Host and Origin of a request, because a page in a browser can reach loopback too.
-Every address but loopback asks for a token. A caller's token ends here: PostHog is asked with the server's
-own keys.
+Every address but loopback asks for a token, one of a list or one of an OAuth issuer. A caller's token ends
+here: PostHog is asked with the server's own keys.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import signal
 import socket
 import sys
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import uvicorn
 from mcp.server.sse import SseServerTransport
@@ -24,6 +25,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 
+from posthog_mcp.server import oauth
 from posthog_mcp.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -60,21 +62,27 @@ def serve(app: App, host: str, port: int, *, sse: bool = False) -> int:
 
 
 def check_address(settings: Settings, host: str) -> None:
-    """Refuse an address that others can reach while anyone may call.
+    """Refuse an address that others can reach while anyone may call, and an issuer that others can play.
 
     Raises:
         SettingsError: With what to set.
     """
-    if settings.oauth_issuer:
-        # Serving without the check that was asked for would be worse than not serving.
-        raise SettingsError(
-            ["POSTHOG_MCP_OAUTH_ISSUER is not checked by this version: use POSTHOG_MCP_HTTP_TOKENS instead."]
+    issuer = urlsplit(settings.oauth_issuer or "")
+    if (
+        issuer.query
+        or issuer.fragment
+        or (issuer.scheme == "http" and not is_loopback(issuer.hostname or ""))
+    ):
+        problem = (
+            f"POSTHOG_MCP_OAUTH_ISSUER is {settings.oauth_issuer!r}: valid is the issuer's https URL without "
+            "query or fragment, or http on this machine; whoever answers there decides who may call."
         )
-    if is_loopback(host) or settings.http_tokens:
+        raise SettingsError([problem])
+    if is_loopback(host) or settings.http_tokens or settings.oauth_issuer:
         return
     problem = (
         f"{host} can be reached by others: set POSTHOG_MCP_HTTP_TOKENS to the tokens that callers must "
-        "present, or listen at 127.0.0.1."
+        "present, or POSTHOG_MCP_OAUTH_ISSUER to who gives them out, or listen at 127.0.0.1."
     )
     raise SettingsError([problem])
 
@@ -97,7 +105,9 @@ def asgi(app: App, host: str, *, sse: bool = False) -> ASGIApp:
     """
     server = app.server()
     security = _security(app.settings, host)
-    routes: list[Route | Mount] = [Route("/health", _health)]
+    hosts = _named(app.settings, host) or (_LOOPBACK if is_loopback(host) else ())
+    resource = oauth.protected(app.settings, hosts, ("/mcp", "/sse") if sse else ("/mcp",))
+    routes: list[Route | Mount] = [Route("/health", _health), *(resource.routes() if resource else ())]
     if sse:
         transport = SseServerTransport("/messages/", security_settings=security)
         routes.append(Route("/sse", _Sse(server, transport), methods=["GET"]))
@@ -107,7 +117,8 @@ def asgi(app: App, host: str, *, sse: bool = False) -> ASGIApp:
         transport_security=security,
         custom_starlette_routes=routes,  # pyright: ignore[reportArgumentType] - takes a Mount as well
     )
-    return _Door(service, security, [token.get_secret_value() for token in app.settings.http_tokens])
+    tokens = [token.get_secret_value() for token in app.settings.http_tokens]
+    return _Door(service, security, tokens, resource)
 
 
 async def _health(request: Request) -> Response:
@@ -130,22 +141,39 @@ class _Sse:
 class _Door:
     """Lets in who comes from an allowed host and origin with a token."""
 
-    def __init__(self, app: ASGIApp, security: TransportSecuritySettings, tokens: list[str]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        security: TransportSecuritySettings,
+        tokens: list[str],
+        resource: oauth.ProtectedResource | None,
+    ) -> None:
         self._app = app
         self._security = TransportSecurityMiddleware(security)
         self._tokens = [token.encode() for token in tokens]
+        self._resource = resource
+        self._open = {"/health", *(resource.open_paths if resource else ())}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         refusal = await self._refusal(scope) if scope["type"] == "http" else None
-        await (refusal or self._app)(scope, receive, send)
+        try:
+            await (refusal or self._app)(scope, receive, send)
+        finally:
+            if scope["type"] == "lifespan" and self._resource is not None:
+                await self._resource.issuer.close()
 
     async def _refusal(self, scope: Scope) -> Response | None:
         refused = await self._security.validate_request(Request(scope))
-        if refused is not None or scope["path"] == "/health" or not self._tokens:
+        if refused is not None or scope["path"] in self._open:
             return refused
         scheme, _, given = Headers(scope=scope).get("authorization", "").partition(" ")
-        known = [secrets.compare_digest(token, given.strip().encode()) for token in self._tokens]
-        if scheme.lower() == "bearer" and any(known):
+        token = given.strip() if scheme.lower() == "bearer" else ""
+        known = [secrets.compare_digest(valid, token.encode()) for valid in self._tokens]
+        if any(known):
+            return None
+        if self._resource is not None:
+            return await self._resource.refusal(scope, token)
+        if not self._tokens:
             return None
         return JSONResponse(
             {"error": "A token of POSTHOG_MCP_HTTP_TOKENS is required: Authorization: Bearer …"},
@@ -154,12 +182,18 @@ class _Door:
         )
 
 
-def _security(settings: Settings, host: str) -> TransportSecuritySettings:
-    names = [*_LOOPBACK, *settings.allowed_hosts]
+def _named(settings: Settings, host: str) -> list[str]:
+    """What the service is called beyond the names of loopback."""
+    names = list(settings.allowed_hosts)
     with contextlib.suppress(ValueError):
         address = ipaddress.ip_address(host.strip("[]"))
-        if not address.is_unspecified:
+        if not address.is_unspecified and not address.is_loopback:
             names.append(f"[{address}]" if address.version == 6 else str(address))  # noqa: PLR2004 - IPv6
+    return names
+
+
+def _security(settings: Settings, host: str) -> TransportSecuritySettings:
+    names = [*_LOOPBACK, *_named(settings, host)]
     origins = [f"http://{name}" for name in _LOOPBACK] + list(settings.allowed_origins)
     return TransportSecuritySettings(
         allowed_hosts=[form for name in names for form in (name, f"{name}:*")],
