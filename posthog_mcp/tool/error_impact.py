@@ -105,10 +105,10 @@ class Impact:
         return await rows_of(self.ctx, self.project, hogql, since=self.since, until=self.until, **values)
 
 
-def circumstances(values: Values) -> Json:
-    """The versions and platforms among `Impact.values`: `{"browser": ["Safari (12 people)"]}`."""
+def people_by(values: Values) -> Json:
+    """How many people had each version and platform of `Impact.values`: `{"browser": {"Safari": 12}}`."""
     return {
-        name.removeprefix("$"): [f"{value} ({people} people)" for value, people in had[:_VALUES_SHOWN]]
+        name.removeprefix("$"): {str(value): people for value, people in had[:_VALUES_SHOWN]}
         for name, had in values.items()
         if not name.startswith(_FLAG)
     }

@@ -136,7 +136,7 @@ async def test_an_error_names_the_people_and_their_versions(agent, name):
     assert (error["users"], error["occurrences"], error["sessions"]) == (3, 4, 1)
     assert error["people"][0]["distinct_ids"] == [f"ann-{name}"]
     assert [person["occurrences"] for person in error["people"]] == [2, 1, 1]
-    assert error["circumstances"] == {"lib": ["python (3 people)"], "app_version": ["2.4.1 (1 people)"]}
+    assert error["people_by"] == {"lib": {"python": 3}, "app_version": {"2.4.1": 1}}
     assert error["url"].endswith(f"/project/1/error_tracking/{error['id']}")
 
 
