@@ -20,6 +20,8 @@ from posthog_mcp.sandbox.queries.events import events_query
 from posthog_mcp.sandbox.queries.hogql import hogql_query
 from posthog_mcp.sandbox.queries.schema import database_schema, hogql_metadata
 from posthog_mcp.sandbox.replay.queries import recordings_query
+from posthog_mcp.sandbox.web.overview import web_overview
+from posthog_mcp.sandbox.web.stats_table import web_stats_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,6 +44,8 @@ RUNNERS: Mapping[str, Runner] = {
     "RetentionQuery": insight(retention),
     "StickinessQuery": insight(stickiness),
     "TrendsQuery": insight(trends),
+    "WebOverviewQuery": insight(web_overview),
+    "WebStatsTableQuery": insight(web_stats_table),
 }
 
 WRAPPERS = frozenset({"DataTableNode", "DataVisualizationNode", "InsightVizNode"})

@@ -1,0 +1,1 @@
+"""Web analytics: what visitors of sites and apps did, by session."""

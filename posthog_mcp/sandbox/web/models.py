@@ -1,0 +1,54 @@
+"""What the queries of web analytics share."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from posthog_mcp.sandbox.insights.models import CompareFilter, Filters, InsightDates, Interval
+from posthog_mcp.sandbox.queries.models import Model, QueryModel
+
+OrderField = Literal[
+    "Visitors", "Views", "AvgTimeOnPage", "Clicks", "BounceRate", "AverageScrollPercentage",
+    "ScrollGt80Percentage", "TotalConversions", "UniqueConversions", "ConversionRate", "ConvertingUsers",
+    "RageClicks", "DeadClicks", "Errors",
+]  # fmt: skip
+Direction = Literal["ASC", "DESC"]
+
+
+class ActionGoal(Model):
+    """Converting is doing this action."""
+
+    actionId: int  # noqa: N815 - PostHog's names, here and below
+
+
+class EventGoal(Model):
+    """Converting is sending this event."""
+
+    customEventName: str  # noqa: N815
+
+
+class WebQuery(QueryModel):
+    """A query object of web analytics. What only says how to compute or draw is accepted and left alone."""
+
+    dateRange: InsightDates | None = None  # noqa: N815
+    properties: Filters
+    conversionGoal: ActionGoal | EventGoal | None = None  # noqa: N815
+    compareFilter: CompareFilter | None = None  # noqa: N815
+    doPathCleaning: bool | None = None  # noqa: N815
+    filterTestAccounts: bool | None = None  # noqa: N815
+    interval: Interval | None = None
+    orderBy: tuple[OrderField, Direction] | None = None  # noqa: N815
+    sampling: dict[str, Any] | None = None
+    samplingFactor: float | None = None  # noqa: N815
+    includeRevenue: bool | None = None  # noqa: N815
+    useSessionsTable: bool | None = None  # noqa: N815
+    useWebAnalyticsPrecompute: bool | None = None  # noqa: N815
+    aggregation_group_type_index: Annotated[int, Field(ge=0, le=4)] | None = None
+    dataColorTheme: float | None = None  # noqa: N815
+
+    @property
+    def compares(self) -> bool:
+        """Whether the period before is asked for as well."""
+        return bool(self.compareFilter and self.compareFilter.compare)

@@ -1,0 +1,171 @@
+"""Web analytics beyond the worked examples: splits, goals, filters, and what is refused."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from posthog_mcp.sandbox.http.throttles import Throttles
+from posthog_mcp.sandbox.ingest import RawEvent
+from posthog_mcp.sandbox.sandbox import Options
+
+if TYPE_CHECKING:
+    from httpx2 import AsyncClient
+
+    from posthog_mcp.sandbox.sandbox import Sandbox
+
+NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
+DAY = {"date_from": "2026-03-09", "date_to": "2026-03-09"}
+
+
+@pytest.fixture
+def options() -> Options:
+    return Options(throttles=Throttles(scope="off"), clock=lambda: NOW)
+
+
+def session(number: int) -> str:
+    return f"0195757a-0000-7000-8000-{number:012x}"
+
+
+def seen(who: str, number: int, url: str, **properties: Any) -> RawEvent:
+    """A page view on 9 March, in the `minute` given."""
+    minute = properties.pop("minute", 0)
+    host, _, path = url.partition("/")
+    about = {"$current_url": f"https://{url}", "$pathname": f"/{path}", "$host": host}
+    at = NOW - timedelta(days=1) + timedelta(minutes=minute)
+    return RawEvent("$pageview", who, {"$session_id": session(number), **about, **properties}, timestamp=at)
+
+
+@pytest.fixture
+async def visits(sandbox: Sandbox) -> None:
+    bought = {"$session_id": session(1)}
+    await sandbox.ingest.accept(
+        [
+            seen("ann", 1, "shop.test/a/1", utm_source="google", utm_medium="cpc"),
+            seen("ann", 1, "shop.test/buy", minute=1, **{"$browser": "Chrome"}),
+            RawEvent("bought", "ann", bought, timestamp=NOW - timedelta(days=1, minutes=-2)),
+            RawEvent("bought", "ann", bought, timestamp=NOW - timedelta(days=1, minutes=-3)),
+            seen("bob", 2, "shop.test/a/2", **{"$referring_domain": "www.google.com"}),
+            seen("cid", 3, "app.test/a/1", **{"$referring_domain": "$direct", "$set": {"team": True}}),
+        ]
+    )
+
+
+async def ask(api: AsyncClient, kind: str = "WebStatsTableQuery", status: int = 200, **query: Any) -> Any:
+    body = {"kind": kind, "dateRange": DAY, "properties": [], **query}
+    reply = await api.post("/api/projects/1/query/", json={"query": body})
+    assert reply.status_code == status, reply.text
+    return reply.json()
+
+
+async def rows(api: AsyncClient, breakdown: str, **query: Any) -> dict[Any, list[Any]]:
+    """The numbers of this period, by value."""
+    answer = await ask(api, breakdownBy=breakdown, **query)
+    return {
+        tuple(row[0]) if isinstance(row[0], list) else row[0]: [cell[0] for cell in row[1:]]
+        for row in answer["results"]
+    }
+
+
+@pytest.mark.usefixtures("visits")
+@pytest.mark.parametrize(
+    ("breakdown", "expected"),
+    [
+        ("Page", {"/a/1": [2, 2], "/a/2": [1, 1], "/buy": [1, 1]}),
+        ("InitialPage", {"/a/1": [2, 3], "/a/2": [1, 1]}),
+        ("ExitPage", {"/buy": [1, 2], "/a/1": [1, 1], "/a/2": [1, 1]}),
+        ("InitialChannelType", {"Paid Search": [1, 2], "Direct": [1, 1], "Organic Search": [1, 1]}),
+        ("InitialReferringDomain", {"$direct": [1, 1], "www.google.com": [1, 1]}),
+        ("InitialUTMSource", {"google": [1, 2], None: [2, 2]}),
+        ("InitialUTMSourceMediumCampaign",
+         {"google / cpc / (none)": [1, 2], "(none) / (none) / (none)": [2, 2]}),
+        ("Browser", {"Chrome": [1, 1]}),
+        ("Country", {}),
+        ("City", {}),
+    ],
+)  # fmt: skip
+async def test_visits_are_split_by(api, breakdown, expected):
+    assert await rows(api, breakdown) == expected
+
+
+@pytest.mark.usefixtures("visits")
+async def test_paths_can_be_made_alike_and_carry_their_host(sandbox: Sandbox, api):
+    rules = [{"regex": "/a/\\d+", "alias": "/a/:id", "order": 1}]
+    sandbox.project.settings["path_cleaning_filters"] = rules
+    assert await rows(api, "Page", doPathCleaning=True) == {"/a/:id": [3, 3], "/buy": [1, 1]}
+    hosts = await rows(api, "InitialPage", includeHost=True)
+    assert set(hosts) == {"shop.test/a/1", "shop.test/a/2", "app.test/a/1"}
+
+
+@pytest.mark.usefixtures("visits")
+async def test_a_page_bounces_where_sessions_entered(api):
+    bounces = await rows(api, "Page", includeBounceRate=True)
+    assert {page: cells[2] for page, cells in bounces.items()} == {"/a/1": 0.5, "/a/2": 1.0, "/buy": None}
+
+
+@pytest.mark.usefixtures("visits")
+async def test_a_goal_turns_the_numbers_to_conversions(api):
+    goal = {"customEventName": "bought"}
+    overview = await ask(api, "WebOverviewQuery", conversionGoal=goal)
+    assert [(one["key"], one["value"]) for one in overview["results"]] == [
+        ("visitors", 3), ("total conversions", 2), ("unique conversions", 1),
+        ("conversion rate", pytest.approx(100 / 3)),
+    ]  # fmt: skip
+    answer = await ask(api, breakdownBy="InitialChannelType", conversionGoal=goal)
+    assert answer["columns"] == [
+        f"context.columns.{name}"
+        for name in (
+            "breakdown_value", "visitors", "total_conversions", "unique_conversions", "conversion_rate",
+        )
+    ]  # fmt: skip
+    assert answer["results"][0] == ["Paid Search", [1, None], [2, None], [1, None], [1.0, None]]
+    step = {"event": "bought"}
+    action = (await api.post("/api/projects/1/actions/", json={"name": "Buys", "steps": [step]})).json()
+    same = await ask(api, "WebOverviewQuery", conversionGoal={"actionId": action["id"]})
+    assert same["results"] == overview["results"]
+
+
+@pytest.mark.usefixtures("visits")
+async def test_filters_narrow_the_events_of_visits(sandbox: Sandbox, api):
+    on_buy = {"key": "$pathname", "value": "/buy", "operator": "exact", "type": "event"}
+    assert await rows(api, "Page", properties=[on_buy]) == {"/buy": [1, 1]}
+    of_search = {"key": "$channel_type", "value": "Paid Search", "operator": "exact", "type": "session"}
+    assert len(await rows(api, "Page", properties=[of_search])) == 2
+    team = {"key": "team", "value": "is_set", "operator": "is_not_set", "type": "person"}
+    sandbox.project.settings["test_account_filters"] = [team]
+    assert "Direct" not in await rows(api, "InitialChannelType", filterTestAccounts=True)
+    assert "Direct" in await rows(api, "InitialChannelType")
+
+
+@pytest.mark.usefixtures("visits")
+async def test_rows_are_ordered_and_paged(api):
+    answer = await ask(api, breakdownBy="Page", orderBy=["Visitors", "ASC"], limit=2)
+    assert [row[0] for row in answer["results"]] == ["/a/2", "/buy"]
+    assert (answer["hasMore"], answer["limit"], answer["offset"]) == (True, 2, 0)
+    rest = await ask(api, breakdownBy="Page", orderBy=["Visitors", "ASC"], limit=2, offset=2)
+    assert [row[0] for row in rest["results"]] == ["/a/1"]
+    assert rest["hasMore"] is False
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"breakdownBy": "Planet"},
+        {"breakdownBy": "FrustrationMetrics"},
+        {"breakdownBy": "Page", "includeScrollDepth": True},
+        {"breakdownBy": "Page", "colour": "red"},
+        {"breakdownBy": "Page", "properties": [{"type": "event"}]},
+        {"breakdownBy": "Page", "conversionGoal": {"actionId": 99}},
+        {"breakdownBy": "Page", "dateRange": {"date_from": "2026-02-31"}},
+        {},
+    ],
+)
+async def test_what_cannot_be_computed_is_refused(api, query):
+    assert (await ask(api, status=400, **query))["type"] == "validation_error"
+
+
+async def test_everything_since_the_first_visit_can_be_asked_for(api):
+    answer = await ask(api, "WebOverviewQuery", dateRange={"date_from": "all"})
+    assert answer["results"][0]["value"] == 0
