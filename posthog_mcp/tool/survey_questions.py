@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from posthog_mcp.tool.arguments import Input
 from posthog_mcp.tool.context import ToolFailure
+from posthog_mcp.tool.filter_rows import read_list
 
 SCALES = (3, 5, 7, 10)
 _NPS = 10
@@ -49,6 +50,14 @@ class Question(Input):
         if self.type == "link" and not self.link.startswith(("https://", "mailto:")):
             raise ValueError("a link question needs a `link` that begins with https:// or mailto:")
         return self
+
+
+def _rows(value: Any) -> list[Question]:
+    return read_list(Question, value, '[{"type": "open", "question": "Why?"}]')
+
+
+QuestionRows = Annotated[list[Question], BeforeValidator(_rows), WithJsonSchema({"type": "string"})]
+"""An argument of questions: in the schema JSON text; a real list is taken as well."""
 
 
 def posthog_question(row: Question) -> Json:

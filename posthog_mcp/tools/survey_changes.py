@@ -8,9 +8,16 @@ from posthog_mcp.api.errors import NotFound
 from posthog_mcp.render import Record
 from posthog_mcp.tool import Access, Context, JsonObject, Project, ProjectInput, ToolFailure, tool
 from posthog_mcp.tool.difference import difference
+from posthog_mcp.tool.filter_rows import FilterRows
 from posthog_mcp.tool.filters import Filter
 from posthog_mcp.tool.flags import conditions_of, find_flag, posthog_rows
-from posthog_mcp.tool.survey_questions import Question, changed_questions, merge, posthog_question
+from posthog_mcp.tool.survey_questions import (
+    Question,
+    QuestionRows,
+    changed_questions,
+    merge,
+    posthog_question,
+)
 from posthog_mcp.tool.surveys import (
     LAUNCH,
     LIST,
@@ -27,6 +34,7 @@ from posthog_mcp.tool.times import iso
 
 Json = dict[str, Any]
 _EVERYBODY = 100
+_PEOPLE = 'Only persons like [{"property": "plan", "value": "pro"}].'
 
 
 class CreateSurvey(ProjectInput):
@@ -40,6 +48,7 @@ class CreateSurvey(ProjectInput):
     url: str = Field("", description="Only at addresses with this in them.")
     event: str = Field("", description="Only after this event.")
     flag: str = Field("", description="Only for those with this flag: its key.")
+    people: FilterRows = Field(default_factory=list[Filter], description=_PEOPLE)
     wait_days: int = Field(0, ge=0, description="Days of rest since the last survey.")
     responses_limit: int = Field(0, ge=0, description="Ends after so many.")
     thank_you: str = Field("", description="Shown at the end.")
@@ -70,6 +79,7 @@ async def create_survey(ctx: Context, args: CreateSurvey) -> Record:
         "appearance": thanks if args.thank_you else None,
         "responses_limit": args.responses_limit or None,
         "linked_flag_id": await _flag_id(ctx, project, args.flag),
+        "targeting_flag_filters": await _targeting(ctx, project, args.people, _EVERYBODY),
         "enable_partial_responses": True,
     }
     body = {name: value for name, value in body.items() if value is not None}
@@ -88,7 +98,9 @@ class UpdateSurvey(OneSurvey):
     )
     name: str = Field("", description="New name.")
     description: str | None = Field(None, description='What it is for; "" clears.')
-    add_questions: list[Question] = Field(default_factory=list[Question], description="At the end.")
+    add_questions: QuestionRows = Field(
+        default_factory=list[Question], description="At the end; as in create_survey, JSON text."
+    )
     change_questions: JsonObject = Field(
         default_factory=dict, description='Their fields at PostHog by id: {"<id>": {"question": "New?"}}.'
     )
@@ -98,7 +110,7 @@ class UpdateSurvey(OneSurvey):
     )
     appearance: JsonObject = Field(default_factory=dict, description="The same for its look.")
     flag: str | None = Field(None, description='Only for those with it; "" for all.')
-    people: list[Filter] = Field(default_factory=list[Filter], description="Only for persons like these.")
+    people: FilterRows = Field(default_factory=list[Filter], description=_PEOPLE)
     rollout_percentage: float = Field(100, ge=0, le=100, description="Share of them.")
     everyone: bool = Field(default=False, description="Not only for certain persons.")
     always: bool | None = Field(None, description="Again and again, or once.")

@@ -175,7 +175,8 @@ async def test_an_update_keeps_what_it_does_not_name(agent, name):
 
 async def test_whom_a_survey_is_for_can_be_narrowed_and_opened_again(agent, name):
     await agent.record("create_flag", key=name)
-    await create(agent, name, flag=name)
+    made = await create(agent, name, flag=name, people=[{"property": "plan", "value": "free"}])
+    assert made["who_sees_it"][1] == "plan = free: 100 %"
     pros = [{"property": "plan", "value": "pro"}]
     narrowed = await agent.record("update_survey", survey=name, people=pros, rollout_percentage=20)
     assert narrowed["who_sees_it"] == [f"people who get any value of the flag {name}", "plan = pro: 20 %"]
@@ -260,6 +261,8 @@ async def test_naming_a_question_that_is_not_there_changes_nothing(agent, name):
     refused = await agent.refusal("update_survey", survey=name, remove_questions=["Who?"])
     assert "no question is `Who?`" in refused
     assert made["questions"][0]["id"] in refused
+    refused = await agent.refusal("update_survey", survey=name, add_questions='[{"type": "open"}]')
+    assert "[0].question: Field required" in refused
     assert "No question would be left" in await agent.refusal(
         "update_survey", survey=name, remove_questions=["Why?"]
     )
