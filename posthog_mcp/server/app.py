@@ -6,14 +6,17 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
 from mcp.server import CacheHint, Server
+from mcp.server.caching import CacheableMethod
 from mcp.types import CallToolRequestParams, CallToolResult, InputRequiredResult, ListToolsResult
 
 from posthog_mcp import __version__
 from posthog_mcp.api import PostHogClient
 from posthog_mcp.limits import Budgets
+from posthog_mcp.server import resources
 from posthog_mcp.server.catalog import Catalogue
 from posthog_mcp.server.consent import Consent
 from posthog_mcp.server.dispatch import Dispatcher
+from posthog_mcp.server.prompts import Prompts
 from posthog_mcp.server.results import definitions, result
 from posthog_mcp.tool import Services
 
@@ -26,8 +29,15 @@ if TYPE_CHECKING:
     from posthog_mcp.settings import Settings
     from posthog_mcp.tool import Tool
 
+_FIXED: tuple[CacheableMethod, ...] = (
+    "tools/list",
+    "prompts/list",
+    "resources/list",
+    "resources/read",
+    "server/discover",
+)
 _FRESH = CacheHint(ttl_ms=300_000, scope="public")
-"""The list of tools depends on the start alone, so it is the same for every caller."""
+"""What is listed depends on the start alone, so it is the same for every caller."""
 
 
 class LateSettings(Protocol):
@@ -109,6 +119,11 @@ class App:
         if budgets is not None:
             await budgets.close()
 
+    def metrics(self) -> str:
+        """What was done since the start, in Prometheus's text format."""
+        outbox = self._services.outbox if self._services else None
+        return self.dispatcher.metrics.text(outbox.status() if outbox else None)
+
     def server(self) -> Server[Any]:
         """The MCP server; it answers both eras of the protocol on any transport."""
         listed = ListToolsResult(tools=definitions(self.catalogue))
@@ -133,15 +148,20 @@ class App:
             )
             return consent.required(answer.question, params) if answer.question else result(answer)
 
+        prompts = Prompts(self.catalogue)
         return Server(
             "posthog",
             title="PostHog",
             version=__version__,
             instructions=instructions(self.settings),
             website_url="https://posthog.com",
-            cache_hints={"tools/list": _FRESH, "server/discover": _FRESH},
+            cache_hints=dict.fromkeys(_FIXED, _FRESH),
             on_list_tools=list_tools,
             on_call_tool=call_tool,
+            on_list_prompts=prompts.on_list,
+            on_get_prompt=prompts.on_get,
+            on_list_resources=resources.on_list,
+            on_read_resource=resources.on_read,
         )
 
 

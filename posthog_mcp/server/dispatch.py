@@ -20,6 +20,7 @@ from posthog_mcp.safety.mask import mask
 from posthog_mcp.safety.redact import redact
 from posthog_mcp.server.arguments import check
 from posthog_mcp.server.log import places
+from posthog_mcp.server.metrics import Metrics
 from posthog_mcp.tool import AnswerPending, Context, ToolFailure
 from posthog_mcp.tool.recording import Recorder
 
@@ -67,6 +68,7 @@ class Dispatcher:
         self, catalogue: Catalogue, settings: Settings, services: Callable[[], Awaitable[Services]]
     ) -> None:
         self.catalogue = catalogue
+        self.metrics = Metrics()
         self._settings = settings
         self._services = services
         self._secrets = settings.secrets()
@@ -93,6 +95,7 @@ class Dispatcher:
             as_json: Rows as an object rather than as a table of text.
         """
         started = time.monotonic()
+        self.metrics.running += 1
         shown, outcome, answer = "unknown", "cancelled", Answer("", is_error=True)
         try:
             tool = self.catalogue.find(name)
@@ -116,8 +119,10 @@ class Dispatcher:
         except Exception as error:  # noqa: BLE001 - the last stop before the wire
             answer, outcome = self._failed(shown, error), "error"
         finally:
-            milliseconds = (time.monotonic() - started) * 1000
-            audit(shown, outcome, milliseconds=milliseconds, characters=len(answer.text))
+            seconds = time.monotonic() - started
+            self.metrics.running -= 1
+            self.metrics.count(shown, outcome, seconds)
+            audit(shown, outcome, milliseconds=seconds * 1000, characters=len(answer.text))
         return answer
 
     async def _run(self, tool: Tool, context: Context, args: Any) -> Result:
