@@ -82,9 +82,9 @@ def test_every_tool_a_prompt_names_exists_and_is_declared() -> None:
 @given(template=strategies.sampled_from(TEMPLATES), value=strategies.text(max_size=700))
 def test_an_argument_stays_in_its_quotes_whatever_it_holds(template: Template, value: str) -> None:
     names = [name.removesuffix("?") for name in template.arguments]
-    filled = filled(template, dict.fromkeys(names, f"x{value} {{flag}}"))
-    assert len(filled) < len(template.text) + 600 * len(names)
-    assert "\n" not in filled
+    text = filled(template, dict.fromkeys(names, f"x{value} {{flag}}"))
+    assert len(text) < len(template.text) + 600 * len(names)
+    assert "\n" not in text
 
 
 async def test_every_guide_is_a_resource(client: Client) -> None:
