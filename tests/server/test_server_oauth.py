@@ -72,8 +72,7 @@ def world(make_app: Make) -> Callable[..., Any]:
             issuer = AuthorizationServer(issuer_url)
             service = asgi(make_app(oauth_issuer=issuer_url, **flags), "127.0.0.1", sse=sse)
             async with (
-                serving(issuer, at_issuer),
-                serving(service, at_service),
+                serving((issuer, at_issuer), (service, at_service)),
                 httpx2.AsyncClient(timeout=10) as wire,
             ):
                 yield World(issuer, url, wire)
@@ -145,6 +144,10 @@ def claiming(**changes: Any) -> Callable[[AuthorizationServer, str], str]:
     return lambda issuer, audience: issuer.token(audience, **changes)
 
 
+def always(token: str) -> Callable[[AuthorizationServer, str], str]:
+    return lambda *_: token
+
+
 def header_of(**header: Any) -> Callable[[AuthorizationServer, str], str]:
     return lambda issuer, audience: f"{unsigned_part(header)}.{unsigned_part(issuer.claims(audience))}.YWJj"
 
@@ -177,9 +180,10 @@ NOW = int(time.time())
         (header_of(kid="first"), "not signed with a private key"),
         (header_of(alg="RS256", kid="first", crit=["x"], x=1), "not a JWT"),
         (header_of(alg="RS256", kid={"a": 1}), "not a JWT"),
-        (lambda issuer, audience: "opaque", "not a JWT"),
-        (lambda issuer, audience: "a.b.c", "not a JWT"),
-        (lambda issuer, audience: "." * 5000, "not a JWT"),
+        (always("opaque"), "not a JWT"),
+        (always("a.b.c"), "not a JWT"),
+        (always("." * 5000), "not a JWT"),
+        (always(base64.urlsafe_b64encode(b"[" * 9000).decode() + ".YWJj.YWJj"), "not a JWT"),
         (lambda issuer, audience: issuer.token(audience) + "x", "not a JWT"),
     ],
 )
@@ -239,7 +243,7 @@ async def test_anybody_may_read_what_the_service_is(world: Any, path: str, resou
 async def test_no_metadata_is_served_without_an_issuer(make_app: Make) -> None:
     with listening() as (listener, url):
         async with (
-            serving(asgi(make_app(), "127.0.0.1"), listener),
+            serving((asgi(make_app(), "127.0.0.1"), listener)),
             httpx2.AsyncClient() as wire,
         ):
             answer = await wire.get(f"{url}/.well-known/oauth-protected-resource")
@@ -499,9 +503,7 @@ async def test_neither_posthog_nor_a_log_ever_sees_a_token(
         issuer.meanings = {opaque: {"active": True, **issuer.claims(f"{url}/mcp")}}
         bad = [issuer.token("https://other.example.com/mcp"), "opaque-token-of-nobody"]
         async with (
-            serving(issuer, at_issuer),
-            serving(posthog, at_posthog),
-            serving(asgi(app, "127.0.0.1"), at_service),
+            serving((issuer, at_issuer), (posthog, at_posthog), (asgi(app, "127.0.0.1"), at_service)),
             httpx2.AsyncClient() as wire,
         ):
             for token in (good, opaque, *bad):

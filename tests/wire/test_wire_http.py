@@ -168,12 +168,21 @@ def test_an_address_others_reach_needs_tokens(start: Start) -> None:
     assert "POSTHOG_MCP_HTTP_TOKENS" in program.said()
 
 
-def test_an_issuer_that_is_not_checked_stops_the_start(start: Start) -> None:
+def test_an_issuer_lets_the_service_start_and_nobody_in_without_a_token(serve: Serve) -> None:
+    url = serve(POSTHOG_MCP_OAUTH_ISSUER="https://issuer.example.com")
+    assert ask(url, body=request(1, "tools/list"))[0] == 401
+    status, text = ask(url, "GET", path="/.well-known/oauth-protected-resource/mcp")
+    assert status == 200
+    assert json.loads(text)["authorization_servers"] == ["https://issuer.example.com"]
+    assert json.loads(text)["resource"] == url
+
+
+def test_an_issuer_that_others_can_play_stops_the_start(start: Start) -> None:
     program = start(
-        "serve", "--transport", "http", "--port", "0", POSTHOG_MCP_OAUTH_ISSUER="https://issuer.example.com"
+        "serve", "--transport", "http", "--port", "0", POSTHOG_MCP_OAUTH_ISSUER="http://issuer.example.com"
     )
     assert program.wait()[0] == 2
-    assert "POSTHOG_MCP_HTTP_TOKENS" in program.said()
+    assert "POSTHOG_MCP_OAUTH_ISSUER" in program.said()
 
 
 def test_a_port_that_is_taken_stops_the_start_with_a_sentence(start: Start, silence: Silence) -> None:
