@@ -8,12 +8,12 @@ from pydantic import BaseModel, Field
 
 from posthog_mcp.sandbox.api.activity_log import entries, numbered, record
 from posthog_mcp.sandbox.api.cohort_lists import people_in, uploaded
+from posthog_mcp.sandbox.cohorts.documents import kind_of, new, shown
 from posthog_mcp.sandbox.cohorts.filters import leaves
 from posthog_mcp.sandbox.flags.documents import properties_of
 from posthog_mcp.sandbox.http.errors import hard_delete_refused, invalid, not_found
 from posthog_mcp.sandbox.http.paging import counted
 from posthog_mcp.sandbox.http.routing import Reply, route
-from posthog_mcp.sandbox.http.times import iso
 from posthog_mcp.sandbox.http.validate import checked
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 _KIND = "cohort"
 _LIST = "/api/projects/{project_id}/cohorts/"
 _ONE = "/api/projects/{project_id}/cohorts/{id}/"
-_HIDDEN = ("version",)
 _WRITABLE = ("name", "description", "filters", "groups", "query", "deleted")
 
 
@@ -137,28 +136,10 @@ def find(call: Call, *, deleted: bool = False) -> Document:
     return found
 
 
-def shown(cohort: Document) -> Document:
-    """A cohort as the API shows it."""
-    return {
-        **{name: value for name, value in cohort.items() if name not in _HIDDEN},
-        "cohort_type": _type(cohort),
-        "experiment_set": [],
-    }
-
-
 def _document(sandbox: Sandbox, fields: CohortFields) -> Document:
-    return {
-        **{name: getattr(fields, name) for name in _WRITABLE},
-        "is_static": fields.is_static,
-        "filters": None if fields.is_static else fields.filters,
-        "is_calculating": False,
-        "count": None,
-        "version": 0,
-        "last_calculation": None,
-        "errors_calculating": 0,
-        "created_at": iso(sandbox.clock()),
-        "created_by": sandbox.project.user.basic(),
-    }
+    written = {name: getattr(fields, name) for name in _WRITABLE}
+    filters = None if fields.is_static else fields.filters
+    return new(sandbox, **written | {"is_static": fields.is_static, "filters": filters})
 
 
 async def _listed(call: Call, fields: CohortFields) -> list[str]:
@@ -203,16 +184,9 @@ def _used_in(sandbox: Sandbox, cohort_id: int) -> list[str]:
     ]
 
 
-def _type(cohort: Document) -> str:
-    if cohort["is_static"]:
-        return "static"
-    kinds = {leaf.get("type") for leaf in leaves(cohort["filters"] or {})}
-    return "behavioral" if "behavioral" in kinds else "person_property"
-
-
 def _has_behaviour(sandbox: Sandbox, cohort: Document) -> bool:
     """Whether behaviour decides, here or in a cohort this one refers to."""
-    if _type(cohort) == "behavioral":
+    if kind_of(cohort) == "behavioral":
         return True
     for leaf in leaves(cohort["filters"] or {}):
         if leaf.get("type") == "cohort" and str(leaf.get("value")).isdecimal():

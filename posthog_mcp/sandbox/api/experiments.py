@@ -5,17 +5,22 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from posthog_mcp.flags.values import as_list, is_dict, is_list
 from posthog_mcp.sandbox.api.activity_log import entries, numbered
+from posthog_mcp.sandbox.api.tags import TagChange
 from posthog_mcp.sandbox.experiments import lifecycle
+from posthog_mcp.sandbox.experiments.checks import can_carry
 from posthog_mcp.sandbox.experiments.documents import KIND, Experiment, find, shown, status
-from posthog_mcp.sandbox.experiments.writing import SCOPE, change, create
+from posthog_mcp.sandbox.experiments.writing import SCOPE, change, create, save
+from posthog_mcp.sandbox.flags.documents import flags_of, last_calls
+from posthog_mcp.sandbox.flags.documents import shown as flag_shown
 from posthog_mcp.sandbox.http.errors import hard_delete_refused, invalid
 from posthog_mcp.sandbox.http.paging import counted
 from posthog_mcp.sandbox.http.routing import Reply, route
 from posthog_mcp.sandbox.http.times import read_iso
+from posthog_mcp.sandbox.http.validate import checked
 
 if TYPE_CHECKING:
     from posthog_mcp.sandbox.http.routing import Call
@@ -142,6 +147,42 @@ async def duplicate_experiment(call: Call) -> Reply:
     asked = {"name": body.get("name") or f"{experiment['name']} (Copy)", "feature_flag_key": key}
     copy = create(call.sandbox, {**copied, **asked, "allow_unknown_events": True})
     return Reply(shown(call.sandbox, copy), 201)
+
+
+@route("POST", LIST + "bulk_update_tags/", scope=_WRITE)
+async def update_tags(call: Call) -> Reply:
+    """Add tags, take them away, or set them."""
+    wanted = checked(TagChange, await call.json())
+    updated: list[dict[str, Any]] = []
+    for one in call.sandbox.store.all(KIND):
+        if one["id"] in wanted.ids and not one["deleted"]:
+            tags = wanted.applied(one["tags"])
+            save(call.sandbox, one, {**one, "tags": tags})
+            updated.append({"id": one["id"], "tags": tags})
+    done = {one["id"] for one in updated}
+    skipped = [{"id": item, "reason": "Not found"} for item in wanted.ids if item not in done]
+    return Reply({"updated": updated, "skipped": skipped})
+
+
+@route("GET", LIST + "eligible_feature_flags/", scope="feature_flag:read")
+async def list_eligible_flags(call: Call) -> Reply:
+    """The flags an experiment can run on, newest first; `search`, `limit` (at most 100) and `offset`."""
+    words = call.query.get("search", "").lower()
+    flags = [
+        flag
+        for flag in reversed(flags_of(call.sandbox))
+        if can_carry(flag) and words in f"{flag['key']} {flag['name']}".lower()
+    ]
+    limit, offset = (_number(call, name, default) for name, default in (("limit", 20), ("offset", 0)))
+    calls = await last_calls(call.sandbox)
+    page = flags[offset : offset + min(limit, 100)]
+    results = [flag_shown(call.sandbox, flag, calls) for flag in page]
+    return Reply({"results": results, "count": len(flags)})
+
+
+def _number(call: Call, name: str, default: int) -> int:
+    text = call.query.get(name, "")
+    return int(text) if text.isascii() and text.isdigit() else default
 
 
 @route("GET", LIST + "stats/", scope=_READ)

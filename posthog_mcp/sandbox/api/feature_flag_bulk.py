@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, Field
 from starlette.datastructures import QueryParams
 
 from posthog_mcp.flags.values import as_list, is_dict, is_list
 from posthog_mcp.sandbox.api.feature_flags import LIST, matching
+from posthog_mcp.sandbox.api.tags import TagChange
 from posthog_mcp.sandbox.flags.documents import Flag, flags_of, last_calls, rollout
 from posthog_mcp.sandbox.flags.writing import change, save
 from posthog_mcp.sandbox.http.errors import ApiError
 from posthog_mcp.sandbox.http.routing import Call, Reply, route
 from posthog_mcp.sandbox.http.validate import checked
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 _FILTERS = frozenset(
     {
@@ -24,14 +21,6 @@ _FILTERS = frozenset(
         "excluded_tags", "has_evaluation_contexts", "archived",
     }
 )  # fmt: skip
-
-
-class TagChange(BaseModel):
-    """Tags to add to flags, take from them, or set."""
-
-    ids: Annotated[list[int], Field(max_length=500)]
-    action: Literal["add", "remove", "set"]
-    tags: Annotated[list[Annotated[str, Field(max_length=255)]], Field(max_length=100)]
 
 
 @route("GET", LIST + "matching_ids/", scope="feature_flag:read")
@@ -93,22 +82,12 @@ async def update_tags(call: Call) -> Reply:
     updated: list[dict[str, Any]] = []
     for flag in flags_of(call.sandbox):
         if flag["id"] in wanted.ids:
-            tags = _tags(flag["tags"], wanted)
+            tags = wanted.applied(flag["tags"])
             save(call.sandbox, flag, {**flag, "tags": tags})
             updated.append({"id": flag["id"], "tags": tags})
     done = {one["id"] for one in updated}
     skipped = [{"id": item, "reason": "Not found"} for item in wanted.ids if item not in done]
     return Reply({"updated": updated, "skipped": skipped})
-
-
-def _tags(has: Iterable[str], wanted: TagChange) -> list[str]:
-    match wanted.action:
-        case "add":
-            return sorted({*has, *wanted.tags})
-        case "remove":
-            return sorted(set(has) - set(wanted.tags))
-        case "set":
-            return sorted(set(wanted.tags))
 
 
 async def _by_filters(call: Call, filters: dict[str, Any]) -> list[Flag]:

@@ -16,7 +16,7 @@ from posthog_mcp.sandbox.experiments.settings import (
     RatioMetric,
     StatsConfig,
 )
-from posthog_mcp.sandbox.http.errors import invalid
+from posthog_mcp.sandbox.http.errors import ApiError, invalid
 from posthog_mcp.sandbox.http.times import read_iso
 
 if TYPE_CHECKING:
@@ -64,6 +64,15 @@ def check_variants(flag: Flag, stats_config: object) -> None:
     baseline = StatsConfig.of(stats_config).baseline_variant_key
     if baseline not in keys:
         raise invalid(f"Feature flag variants must contain a {baseline} variant", "feature_flag_key")
+
+
+def can_carry(flag: Flag) -> bool:
+    """Whether an experiment with the usual baseline can run on a flag."""
+    try:
+        check_variants(flag, None)
+    except ApiError:
+        return False
+    return True
 
 
 def _check_events(sandbox: Sandbox, fields: ExperimentFields) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from posthog_mcp.flags.values import as_dict, as_list
 from posthog_mcp.sandbox.flags.documents import KIND as FLAG
+from posthog_mcp.sandbox.flags.documents import conditions_of
 from posthog_mcp.sandbox.http.errors import invalid, not_found
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 KIND, HOLDOUT, SAVED_METRIC = "experiment", "experiment_holdout", "experiment_saved_metric"
 Experiment = dict[str, Any]
-Status = Literal["draft", "running", "paused", "stopped"]
+Status = Literal["draft", "running", "paused", "exposure_frozen", "stopped"]
 
 _OF_FLAG = (
     "id", "name", "key", "filters", "deleted", "active", "ensure_experience_continuity", "version",
@@ -60,13 +61,22 @@ def variants_of(flag: Mapping[str, Any], excluded: Sequence[str] | None = None) 
 
 
 def status(sandbox: Sandbox, experiment: Experiment) -> Status:
-    """From its dates; `paused` is running with the flag off."""
+    """From its dates; `paused` is running with the flag off, `exposure_frozen` with nobody new."""
     if experiment["start_date"] is None:
         return "draft"
     if experiment["end_date"] is not None:
         return "stopped"
     flag = sandbox.store.get(FLAG, experiment["feature_flag_id"])
-    return "running" if flag is None or flag["active"] else "paused"
+    if flag is None:
+        return "running"
+    if not flag["active"]:
+        return "paused"
+    return "exposure_frozen" if is_frozen(flag) else "running"
+
+
+def is_frozen(flag: Flag) -> bool:
+    """Whether a flag reaches only those who were exposed when it was frozen."""
+    return any(group.get("exposure_frozen") for group in conditions_of(flag))
 
 
 def shown(sandbox: Sandbox, experiment: Experiment) -> dict[str, Any]:
@@ -77,7 +87,7 @@ def shown(sandbox: Sandbox, experiment: Experiment) -> dict[str, Any]:
         "feature_flag_key": str(flag.get("key", "")).partition(":deleted:")[0],
         "feature_flag": {"team_id": sandbox.project.id, **{name: flag.get(name) for name in _OF_FLAG}},
         "holdout": holdout,
-        "exposure_cohort": None,
+        "exposure_cohort": experiment.get("exposure_cohort"),
         "saved_metrics": _saved_metrics(sandbox, experiment),
         "status": status(sandbox, experiment),
         "resolved_exposure_event": "$feature_flag_called",

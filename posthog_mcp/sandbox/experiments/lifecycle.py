@@ -68,7 +68,7 @@ def resume(sandbox: Sandbox, experiment: Experiment) -> Experiment:
 
 
 def _switch(sandbox: Sandbox, experiment: Experiment, *, on: bool) -> Experiment:
-    _check_running(experiment)
+    check_running(experiment)
     flag = flag_of(sandbox, experiment)
     if flag["active"] is on:
         raise invalid("Experiment is not paused." if on else "Experiment is already paused.")
@@ -78,7 +78,7 @@ def _switch(sandbox: Sandbox, experiment: Experiment, *, on: bool) -> Experiment
 
 def end(sandbox: Sandbox, experiment: Experiment, body: Json) -> Experiment:
     """End now and leave the flag. Raises `ApiError` 400 unless it was launched and has not ended."""
-    _check_running(experiment)
+    check_running(experiment)
     return save(sandbox, experiment, _ended(sandbox, experiment, checked(Ending, body)))
 
 
@@ -134,7 +134,8 @@ def reset(sandbox: Sandbox, experiment: Experiment) -> Experiment:
     return save(sandbox, experiment, {**experiment, **cleared, "archived": False})
 
 
-def _check_running(experiment: Experiment) -> None:
+def check_running(experiment: Experiment) -> None:
+    """Refuse a draft and what has ended, in PostHog's words (`ApiError` 400)."""
     if experiment["start_date"] is None:
         raise invalid("Experiment has not been launched yet.")
     if experiment["end_date"] is not None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
+from uuid import uuid4
 
 from posthog_mcp.hogql import print_hogql
 from posthog_mcp.sandbox.compiler import CompileError
@@ -17,17 +19,20 @@ from posthog_mcp.sandbox.http.errors import invalid
 from posthog_mcp.sandbox.http.times import read_iso
 from posthog_mcp.sandbox.queries.asked import Answer, Asked, Ran, common, refused, run
 from posthog_mcp.sandbox.queries.models import QueryModel
+from posthog_mcp.sandbox.queries.world import world_of
 
 if TYPE_CHECKING:
     from posthog_mcp.sandbox.compiler.world import World
     from posthog_mcp.sandbox.experiments.documents import Experiment
     from posthog_mcp.sandbox.flags.documents import Flag
+    from posthog_mcp.sandbox.sandbox import Sandbox
 
 # Fields of metrics of the older kinds, which stay empty.
 _LEGACY = (
     "variants", "probability", "credible_intervals", "p_value", "expected_loss", "significance_code",
     "significant", "stats_version", "insight",
 )  # fmt: skip
+Json = dict[str, Any]
 _OF_ROWS = ("columns", "types", "results", "hasMore", "limit", "offset")
 
 
@@ -51,21 +56,46 @@ async def experiment_query(asked: Asked) -> Answer:
     if model.experiment_id is None:
         raise invalid("experiment_id is required", "experiment_id")
     experiment, flag = _experiment(asked, model.experiment_id)
-    exposed = _exposed(experiment, flag, asked.world)
+    ran, hogql, body = await _measured(asked, experiment, flag, model.metric)
+    return answer(asked, ran, hogql, body)
+
+
+async def result_of(
+    sandbox: Sandbox, experiment: Experiment, metric: Json, until: datetime | None = None
+) -> Json:
+    """The results of one metric, as they stood at `until` or stand now.
+
+    Raises:
+        ApiError: 400 for a metric that cannot be computed.
+    """
+    asked = Asked(sandbox, {}, world_of(sandbox), uuid4().hex, sandbox.options.query_seconds)
+    model = ExperimentQuery.read(
+        {"kind": "ExperimentQuery", "metric": metric, "experiment_id": experiment["id"]}
+    )
+    _, _, body = await _measured(asked, experiment, flag_of(sandbox, experiment), model.metric, until)
+    return body
+
+
+async def _measured(
+    asked: Asked, experiment: Experiment, flag: Flag, metric: Metric, until: datetime | None = None
+) -> tuple[Ran, str, Json]:
+    exposed = exposed_of(experiment, flag, asked.world)
+    if until is not None:
+        exposed = replace(exposed, end=min(exposed.end, until))
     config = StatsConfig.of(experiment["stats_config"])
     if config.baseline_variant_key not in exposed.variants:
         raise invalid("No control variant found")
-    split_by = model.metric.breakdownFilter
+    split_by = metric.breakdownFilter
     breakdowns = (split_by.breakdowns if split_by else None) or []
     try:
         people = exposed.people(asked.world, several=False, breakdowns=breakdowns)
-        tree = sums_query(model.metric, Asking(exposed, asked.world, people, len(breakdowns)))
+        tree = sums_query(metric, Asking(exposed, asked.world, people, len(breakdowns), until))
     except CompileError as error:
         raise refused(error) from error
     ran = await run(asked, tree)
-    judge = Judge(exposed.variants, config, model.metric)
+    judge = Judge(exposed.variants, config, metric)
     rows = [sums_of(row, len(breakdowns)) for row in ran.rows]
-    body = dict.fromkeys(_LEGACY) | judge.result(sums for _, sums in rows)
+    body: Json = dict.fromkeys(_LEGACY) | judge.result(sums for _, sums in rows)
     body |= {
         "kind": "ExperimentQuery",
         "metric": None,
@@ -73,7 +103,7 @@ async def experiment_query(asked: Asked) -> Answer:
         "clickhouse_sql": None,
         "is_precomputed": False,
     }
-    return answer(asked, ran, print_hogql(tree), body)
+    return ran, print_hogql(tree), body
 
 
 def answer(asked: Asked, ran: Ran, hogql: str, body: dict[str, Any]) -> Answer:
@@ -96,7 +126,8 @@ def _experiment(asked: Asked, number: int) -> tuple[Experiment, Flag]:
     return experiment, flag_of(asked.sandbox, experiment)
 
 
-def _exposed(experiment: Experiment, flag: Flag, world: World) -> Exposed:
+def exposed_of(experiment: Experiment, flag: Flag, world: World) -> Exposed:
+    """Who belongs to an experiment that was launched."""
     start, end = window(experiment["start_date"], experiment["end_date"], world)
     return Exposed(
         # A deleted flag's key is free for another; its events still carry the old one.

@@ -11,6 +11,7 @@ from posthog_mcp.sandbox.experiments.trees import between, query
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from posthog_mcp.hogql import ast
     from posthog_mcp.sandbox.compiler.world import World
@@ -19,12 +20,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """An experiment's people in a project; results are split by their first `splits` properties."""
+    """An experiment's people in a project; results are split by their first `splits` properties.
+
+    `until` hides what happened later, to see the results as they stood then.
+    """
 
     exposed: Exposed
     world: World
     people: ast.SelectQuery
     splits: int = 0
+    until: datetime | None = None
 
     @property
     def split_names(self) -> list[str]:
@@ -45,10 +50,11 @@ def events(
     Their columns are `actor`, `at`, `id` and those given.
     """
     exposed = asking.exposed
+    last = exposed.end + timedelta(seconds=later)
     made = query(
         f"SELECT {exposed.entity} AS actor, timestamp AS at, uuid AS id FROM events"  # noqa: S608 - words of ours
         " WHERE {when} AND {any}",
-        when=between(exposed.start, exposed.end + timedelta(seconds=later)),
+        when=between(exposed.start, min(last, asking.until or last)),
         any=any_of(list(conditions)),
     )
     made.select.extend(columns)

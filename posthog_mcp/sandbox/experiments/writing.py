@@ -92,7 +92,7 @@ def save(sandbox: Sandbox, before: Experiment, after: Experiment) -> Experiment:
         activity = "deleted" if after["deleted"] else "restored"
     with sandbox.store.transaction():
         sandbox.store.put(KIND, after["id"], after)
-        was, now = ({name: one[name] for name in fields} for one in (before, after))
+        was, now = ({name: one.get(name) for name in fields} for one in (before, after))
         record(sandbox, activity, SCOPE, after["id"], name=after["name"], before=was, after=now)
     return after
 

@@ -44,6 +44,8 @@ API_MODULES = (
     "feature_flag_bulk",
     "flag_definitions",
     "experiments",
+    "experiment_exposure",
+    "experiment_history",
     "experiment_plans",
     "experiment_holdouts",
     "experiment_saved_metrics",
