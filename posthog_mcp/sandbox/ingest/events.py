@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from uuid import UUID
 
 from posthog_mcp.sandbox.ingest import times
+from posthog_mcp.sandbox.ingest.ai_events import describe_ai
 from posthog_mcp.sandbox.ingest.exceptions import describe_exception
 from posthog_mcp.sandbox.ingest.merging import MERGE_EVENTS, Merge, named_id
 from posthog_mcp.sandbox.ingest.person import Person, Update, uuid_of
@@ -151,6 +152,7 @@ class Processor:
         properties = dict(raw.properties)
         at = _time(raw, properties, received)
         self._normalize(raw, properties)
+        describe_ai(name, properties)
         if name == "$exception":
             describe_exception(properties, self._project.id)
             if not self._issues.take(properties, at):

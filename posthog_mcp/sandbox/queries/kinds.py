@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
+from posthog_mcp.sandbox.ai.queries import trace_query, traces_query
 from posthog_mcp.sandbox.errors.queries import error_tracking_query
 from posthog_mcp.sandbox.experiments.counting import experiment_exposure_query
 from posthog_mcp.sandbox.experiments.results import experiment_query
@@ -43,6 +44,8 @@ RUNNERS: Mapping[str, Runner] = {
     "RecordingsQuery": recordings_query,
     "RetentionQuery": insight(retention),
     "StickinessQuery": insight(stickiness),
+    "TraceQuery": trace_query,
+    "TracesQuery": traces_query,
     "TrendsQuery": insight(trends),
     "WebOverviewQuery": insight(web_overview),
     "WebStatsTableQuery": insight(web_stats_table),

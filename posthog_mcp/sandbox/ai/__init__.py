@@ -1,0 +1,1 @@
+"""LLM analytics: traces, put together from the events of each."""
