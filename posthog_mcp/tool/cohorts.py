@@ -13,6 +13,7 @@ from posthog_mcp.tool.arguments import Input, ProjectInput
 from posthog_mcp.tool.context import ToolFailure
 from posthog_mcp.tool.filter_rows import person_filters, read_list
 from posthog_mcp.tool.selecting import select, uuid_of
+from posthog_mcp.tool.short import Short
 
 if TYPE_CHECKING:
     from posthog_mcp.tool.context import Context, Project
@@ -27,13 +28,13 @@ _INSTEAD = "Give what people did as `did`, and properties with on: person."
 class OneCohort(ProjectInput):
     """The argument that names a cohort."""
 
-    cohort: str = Field(min_length=1, max_length=400, description="The cohort's id, or its exact name.")
+    cohort: Short = Field(min_length=1, description="The cohort's id, or its exact name.")
 
 
 class Did(Input):
     """What members did, or did not do."""
 
-    event: str = Field(min_length=1, max_length=200, description="Name of the event.")
+    event: Short = Field(min_length=1, description="Name of the event.")
     days: int = Field(30, ge=1, le=3_650, description="Within so many days.")
     times: int = Field(1, ge=1, le=1_000_000, description="At least so often.")
     negate: bool = Field(default=False, description="Who did not.")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _Model = TypeVar("_Model", bound=Input)
 Json = dict[str, Any]
+_MOST = 50
 
 
 def read_list(model: type[_Model], value: Any, example: str) -> list[_Model]:
@@ -36,6 +37,8 @@ def read_list(model: type[_Model], value: Any, example: str) -> list[_Model]:
         except (ValueError, RecursionError):
             raise ValueError(f"must be a JSON list, as {example}") from None
     items = cast("list[Any]", value if isinstance(value, list) else [value])
+    if len(items) > _MOST:
+        raise ValueError(f"has too many rows: at most {_MOST}")
     return [_read(model, item, place) for place, item in enumerate(items)]
 
 

@@ -12,6 +12,7 @@ from pydantic import Field
 from posthog_mcp.tool.arguments import ProjectInput
 from posthog_mcp.tool.asking import answer_of
 from posthog_mcp.tool.selecting import freshness, uuid_of
+from posthog_mcp.tool.short import Short
 from posthog_mcp.tool.times import iso
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ PROFILES = (
 class OnePerson(ProjectInput):
     """The argument that names a person."""
 
-    person: str = Field(min_length=1, max_length=400, description="A distinct id of theirs, or their uuid.")
+    person: Short = Field(min_length=1, description="A distinct id of theirs, or their uuid.")
 
 
 def events_of(who: str) -> tuple[str, Json]:

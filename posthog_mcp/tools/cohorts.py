@@ -24,6 +24,7 @@ from posthog_mcp.tool.difference import Change, difference
 from posthog_mcp.tool.filter_rows import FilterRows
 from posthog_mcp.tool.filters import Filter
 from posthog_mcp.tool.persons import PROFILES, shown_ids, text_of
+from posthog_mcp.tool.short import Short
 
 Json = dict[str, Any]
 _PERSONS = ONE + "persons/"
@@ -35,7 +36,7 @@ _FEW_IDS = 5
 class ListCohorts(ProjectInput):
     """Arguments of list_cohorts."""
 
-    search: str = Field("", max_length=400, description="Part of the name.")
+    search: Short = Field("", description="Part of the name.")
     type: Literal["any", "static", "dynamic"] = Field("any", description="static: a list of persons.")
     limit: int = Field(50, ge=1, le=200, description="How many.")
     offset: int = Field(0, ge=0, description="How many to skip.")
@@ -131,20 +132,16 @@ def _member(person: Json) -> list[Any]:
 class SaveCohort(ProjectInput):
     """Arguments of save_cohort."""
 
-    cohort: str = Field(
-        "", max_length=400, description="Id or exact name of one to change; none makes a new one."
-    )
-    name: str = Field("", max_length=400, description="What it is called.")
+    cohort: Short = Field("", description="Id or exact name of one to change; none makes a new one.")
+    name: Short = Field("", description="What it is called.")
     description: str = Field("", max_length=1_000, description='What it is for; "" clears it.')
     filters: FilterRows = Field(
         default_factory=list[Filter],
-        max_length=50,
         description='Members by properties: [{"property":"plan","operator":"exact","value":"pro"}]; on: '
         "cohort with its id as property.",
     )
     did: DidRows = Field(
         default_factory=list[Did],
-        max_length=20,
         description='Members by behaviour: [{"event":"order placed","days":30,"times":2,"negate":false}].',
     )
     match: Literal["all", "any"] = Field("all", description="Whether all of filters and did must hold.")

@@ -12,6 +12,7 @@ from posthog_mcp.tool import Access, Context, Project, ProjectInput, ToolFailure
 from posthog_mcp.tool.group_types import KEY_COLUMNS, group_types, number_of
 from posthog_mcp.tool.persons import flat
 from posthog_mcp.tool.selecting import select
+from posthog_mcp.tool.short import Short
 from posthog_mcp.tool.times import iso
 
 Json = dict[str, Any]
@@ -23,8 +24,8 @@ _DAYS = 30
 class ListGroups(ProjectInput):
     """Arguments of list_groups."""
 
-    group_type: str = Field("", max_length=400, description="Such as company. Default the only one.")
-    search: str = Field("", max_length=400, description="Part of the key or the name.")
+    group_type: Short = Field("", description="Such as company. Default the only one.")
+    search: Short = Field("", description="Part of the key or the name.")
     limit: int = Field(50, ge=1, le=200, description="How many.")
     cursor: str = Field("", max_length=1_000, description="From the answer before.")
 
@@ -79,8 +80,8 @@ def _cursor(link: Any) -> str:
 class GetGroup(ProjectInput):
     """Arguments of get_group."""
 
-    key: str = Field(min_length=1, max_length=400, description="The group's key, such as acme.")
-    group_type: str = Field("", max_length=400, description="Such as company. Default the only one.")
+    key: Short = Field(min_length=1, description="The group's key, such as acme.")
+    group_type: Short = Field("", description="Such as company. Default the only one.")
 
 
 @tool(

@@ -11,6 +11,7 @@ from posthog_mcp.tool.filters import Filter
 from posthog_mcp.tool.persons import event_properties, events_of, read
 from posthog_mcp.tool.row_conditions import event_conditions
 from posthog_mcp.tool.selecting import RowCursor, cursor_of, freshness, read_cursor, selected, within
+from posthog_mcp.tool.short import Names, Short
 from posthog_mcp.tool.times import Moment
 
 Json = dict[str, Any]
@@ -20,25 +21,21 @@ _ALL = "*"
 class ListEvents(ProjectInput):
     """Arguments of list_events."""
 
-    person: str = Field(
-        "", max_length=400, description="A distinct id or a person's uuid: all their ids count."
-    )
-    event: str = Field("", max_length=200, description="Only events of this name.")
+    person: Short = Field("", description="A distinct id or a person's uuid: all their ids count.")
+    event: Short = Field("", description="Only events of this name.")
     filters: FilterRows = Field(
         default_factory=list[Filter],
-        max_length=50,
         description='Rows: [{"property":"total","operator":"gt","value":"10","on":"event"}]; on also '
         "person, session, cohort, flag.",
     )
     date_from: Moment = Field("-7d", description="Since when.")
     date_to: Moment = Field("", description="Until when.")
-    properties: list[str] = Field(
+    properties: Names = Field(
         default_factory=list[str],
-        max_length=20,
         description="Properties to show, * for all. Default: the application's own.",
     )
     limit: int = Field(30, ge=1, le=200, description="How many.")
-    cursor: RowCursor = Field("", max_length=100, description="From the answer before.")
+    cursor: RowCursor = Field("", description="From the answer before.")
 
 
 @tool(area="persons", access=Access.READ, title="List events", scopes=("query:read",))

@@ -12,6 +12,7 @@ from posthog_mcp.tool.filters import Filter
 from posthog_mcp.tool.persons import PROFILES, events_of, flat, people, read, shown_ids, text_of
 from posthog_mcp.tool.row_conditions import event_conditions
 from posthog_mcp.tool.selecting import cursor_of, is_cursor, read_cursor, select, within
+from posthog_mcp.tool.short import Names, Short
 from posthog_mcp.tool.times import Moment
 
 Json = dict[str, Any]
@@ -35,30 +36,27 @@ _FEW_IDS = 5
 class FindPersons(ProjectInput):
     """Arguments of find_persons."""
 
-    search: str = Field("", max_length=200, description="Part of a name, email, distinct id or uuid.")
-    email: str = Field("", max_length=400, description="Exactly this email, in any case.")
-    distinct_id: str = Field("", max_length=400, description="Exactly this distinct id.")
+    search: Short = Field("", description="Part of a name, email, distinct id or uuid.")
+    email: Short = Field("", description="Exactly this email, in any case.")
+    distinct_id: Short = Field("", description="Exactly this distinct id.")
     filters: FilterRows = Field(
         default_factory=list[Filter],
-        max_length=50,
         description='Rows: [{"property":"plan","operator":"exact","value":"pro","on":"person"}]; on cohort '
         "takes its id as property; with event also on event, session, flag.",
     )
-    event: str = Field("", max_length=200, description="Who did this event, latest first.")
+    event: Short = Field("", description="Who did this event, latest first.")
     date_from: Moment = Field("-30d", description="Since when.")
     date_to: Moment = Field("", description="Until when.")
-    flag: str = Field(
+    flag: Short = Field(
         "",
-        max_length=400,
         description="With event: add this flag's value, on the event and when last asked for.",
     )
-    show: list[str] = Field(
+    show: Names = Field(
         default_factory=list[str],
-        max_length=20,
         description="Properties to add: the person's, with event those of their latest.",
     )
     limit: int = Field(50, ge=1, le=200, description="How many.")
-    cursor: str = Field("", max_length=100, description="From the answer before.")
+    cursor: Short = Field("", description="From the answer before.")
 
     @model_validator(mode="after")
     def _fits(self) -> "FindPersons":

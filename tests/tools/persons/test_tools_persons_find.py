@@ -171,6 +171,9 @@ async def test_what_strangers_write_stays_inside_the_fence(agent, name, sent):
         ({"filters": '[{"propperty":"a","value":"b"}]'}, "it has property, operator, value, on"),
         ({"event": "x", "date_from": "2026-02-01", "date_to": "2026-01-01"}, "before it starts"),
         ({"limit": 1000}, "at most 200"),
+        ({"search": "x" * 401}, "at most 400 characters"),
+        ({"show": ["x"] * 21}, "at most 20"),
+        ({"filters": _filters(*[{"property": "a", "value": "b"}] * 51)}, "at most 50"),
     ],
 )
 async def test_what_makes_no_sense_is_refused_with_what_would(agent, arguments, words):
