@@ -25,7 +25,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 
-from posthog_mcp.server import oauth
+from posthog_mcp.server import metrics, oauth
 from posthog_mcp.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -108,6 +108,7 @@ def asgi(app: App, host: str, *, sse: bool = False) -> ASGIApp:
     hosts = _named(app.settings, host) or (_LOOPBACK if is_loopback(host) else ())
     resource = oauth.protected(app.settings, hosts, ("/mcp", "/sse") if sse else ("/mcp",))
     routes: list[Route | Mount] = [Route("/health", _health), *(resource.routes() if resource else ())]
+    routes.append(metrics.route(app.metrics))
     if sse:
         transport = SseServerTransport("/messages/", security_settings=security)
         routes.append(Route("/sse", _Sse(server, transport), methods=["GET"]))

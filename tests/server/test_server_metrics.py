@@ -5,12 +5,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import anyio
+import httpx2
 from mcp import Client
+from pydantic import SecretStr
 from server_tools import Wait
 
 from posthog_mcp import __version__
 from posthog_mcp.outbox import Outbox
 from posthog_mcp.server.app import App
+from posthog_mcp.server.http import asgi
 
 Make = Callable[..., App]
 _SAMPLE = re.compile(r'posthog_mcp_[a-z_]+(\{[a-z]+="[^"\n]*"(,[a-z]+="[^"\n]*")*\})? [0-9.e+-]+')
@@ -66,3 +69,19 @@ async def test_events_that_wait_are_told_once_the_outbox_is_open(make_app: Make,
     await services.outbox.capture("ada", "order placed")
     assert 'posthog_mcp_outbox_events{state="waiting"} 1\n' in app.metrics()
     await app.close(0)
+
+
+async def test_the_service_has_a_page_for_them_behind_its_door(make_app: Make) -> None:
+    token = "a-token-for-callers"
+    app = make_app(http_tokens=(SecretStr(token),))
+    wire = httpx2.ASGITransport(asgi(app, "127.0.0.1"))
+    async with httpx2.AsyncClient(transport=wire, base_url="http://127.0.0.1:8000") as client:
+        assert (await client.get("/metrics")).status_code == 401
+        await app.dispatcher.call("echo", {"name": "n"})
+        page = await client.get("/metrics", headers={"Authorization": f"Bearer {token}"})
+        assert page.status_code == 200
+        assert page.headers["content-type"].startswith("text/plain; version=0.0.4")
+        assert 'posthog_mcp_calls_total{tool="echo",outcome="ok"} 1' in page.text
+        elsewhere = {"Authorization": f"Bearer {token}", "Host": "evil.example.com"}
+        assert (await client.get("/metrics", headers=elsewhere)).status_code == 421
+    await app.close()
