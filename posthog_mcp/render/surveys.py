@@ -1,15 +1,17 @@
-"""Answers to a survey's questions: counted, and in words."""
+"""Answers to a survey's questions: counted, and in words. Anybody can send any text as one."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 Json = dict[str, Any]
 COLUMNS = ["question", "answer", "count", "share", "at"]
 _CHOICES = ("single_choice", "multiple_choice")
+_NPS_SCALE = 10  # the only one that begins at 0
 _PROMOTES, _DETRACTS = 9, 6  # from the one up, from the other down
 
 
@@ -47,7 +49,7 @@ def read(text: Any, question: Json) -> list[str]:
     if isinstance(text, str) and question.get("type") == "multiple_choice" and text.startswith("["):
         try:
             value = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             return [text]  # a text of one's own may begin with a bracket
         return [str(item) for item in value]
     return [str(item) for item in text] if isinstance(text, list) else [str(text)]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
@@ -57,13 +59,17 @@ def sentence(one: Answered) -> str:
     """How many answered, and what it comes to: the average, the score."""
     kind = str(one.question.get("type"))
     scale = one.question.get("scale")
-    how = f"rating {0 if scale == 10 else 1}-{scale}" if kind == "rating" else kind.replace("_", " ")  # noqa: PLR2004 - the scale that begins at 0
+    how = kind.replace("_", " ")
+    if kind == "rating":
+        how = f"rating {0 if scale == _NPS_SCALE else 1}-{scale}"
     told = [f"{len(one.given)} of {one.of} answered"]
     scores = _scores(one)
     if scores:
         told.append(f"average {sum(scores) / len(scores):.2f}")
         if one.nps:
             told.append(_nps(scores))
+    if kind == "rating" and len(scores) < len(one.given):
+        told.append(f"{len(one.given) - len(scores)} outside the scale left out")
     return f"{one.number}. {one.question.get('question')} ({how}): {', '.join(told)}."
 
 
@@ -71,8 +77,8 @@ def rows(one: Answered, texts: int) -> list[list[Any]]:
     """Rows under `COLUMNS`: each rating or choice with its count and share; of free texts the latest."""
     kind = one.question.get("type")
     if kind == "rating":
-        counted = Counter(text for given in one.given for text in given.texts)
-        return [_row(one, answer, counted[answer]) for answer in sorted(counted, key=_rank)]
+        counted = Counter(_scores(one))
+        return [_row(one, f"{score:g}", counted[score]) for score in sorted(counted)]
     if kind in _CHOICES:
         return _choices(one, texts)
     return [[one.number, text, None, None, given.at] for given in one.given[:texts] for text in given.texts]
@@ -97,16 +103,14 @@ def _row(one: Answered, answer: str, count: int) -> list[Any]:
     return [one.number, answer, count, share, None]
 
 
-def _rank(answer: str) -> tuple[float, str]:
-    number = _number(answer)
-    return (float("inf") if number is None else number, answer)
-
-
 def _scores(one: Answered) -> list[float]:
+    """The ratings that the scale has."""
     if one.question.get("type") != "rating":
         return []
+    scale = one.question.get("scale")
+    lowest, highest = 0 if scale == _NPS_SCALE else 1, scale or inf
     numbers = [_number(text) for given in one.given for text in given.texts]
-    return [number for number in numbers if number is not None]
+    return [number for number in numbers if number is not None and lowest <= number <= highest]
 
 
 def _number(text: str) -> float | None:

@@ -167,6 +167,22 @@ async def test_who_has_answered_is_left_out_by_a_flag_unless_the_survey_is_alway
     assert (await change(api, survey, schedule="always"))["internal_targeting_flag"] is None
 
 
+async def test_who_has_answered_does_not_get_the_survey_again(sandbox: Sandbox, api, anyone):
+    survey = await make(api)
+    key = survey["internal_targeting_flag"]["key"]
+    responded = {"$set": {f"$survey_responded/{survey['id']}": True}}
+    await Visitors(sandbox, survey).do("ann", "survey sent", **responded)
+
+    async def gets(who: str) -> bool:
+        body = {"api_key": "phc_sandbox", "distinct_id": who}
+        query = {"v": "2", "only_evaluate_survey_feature_flags": "true"}
+        flags = (await anyone.post("/flags/", params=query, json=body)).json()["flags"]
+        return flags[key]["enabled"]
+
+    assert await gets("bob") is True
+    assert await gets("ann") is False
+
+
 async def test_a_repeating_survey_knows_its_iteration(api):
     survey = await make(api, schedule="recurring", iteration_count=3, iteration_frequency_days=7)
     assert survey["iteration_start_dates"] == [

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from mcp import Client
 from mcp.types import ElicitRequestFormParams, ElicitResult, TextContent
@@ -216,6 +217,15 @@ async def test_archiving_ends_a_running_survey_and_bringing_it_back_does_not_sho
     assert len(await agent.rows("list_surveys", search=name, state="archived")) == 1
     back = await agent.record("update_survey", survey=name, state="unarchive")
     assert back["state"] == "complete"
+
+
+async def test_an_older_posthog_launches_by_the_date(agent, sandbox, name):
+    made = await create(agent, name)
+    route = f"/api/projects/1/surveys/{made['id']}/launch/"
+    async with httpx2.AsyncClient(base_url=sandbox.url) as control:
+        await control.post("/_sandbox/faults/", json={"route": route, "status": 404, "times": 1})
+        assert (await launch(agent, name))["state"] == "running"
+        assert (await control.get("/_sandbox/faults/")).json() == []
 
 
 async def test_a_survey_that_has_all_its_responses_is_not_resumed_in_vain(agent, name):

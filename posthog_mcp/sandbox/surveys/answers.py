@@ -92,7 +92,7 @@ def read_answer(text: str | None, question: Json) -> Answer | None:
         return text
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return [text]
     return [str(item) for item in value] if isinstance(value, list) else [text]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
 

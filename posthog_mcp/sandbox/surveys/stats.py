@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from posthog_mcp.hogql import ast
@@ -88,9 +89,10 @@ def _distribution(answers: Iterable[str]) -> dict[str, int]:
 
 def _number(answer: Answer | None) -> float | None:
     try:
-        return float(str(answer))
+        number = float(str(answer))
     except ValueError:
         return None
+    return number if isfinite(number) else None
 
 
 def _counts(name: str, row: list[Any] | None) -> Json:
