@@ -140,16 +140,16 @@ async def _by_event(ctx: Context, project: Project, args: FindPersons) -> Table:
     values |= {f"p{place}": name for place, name in enumerate(names)}
     having = ""
     if args.cursor:
-        having = " HAVING (last, person_id) < (toDateTime({cursor_time}), toUUID({cursor_uuid}))"
+        having = " HAVING (last_time, person_id) < (toDateTime({cursor_time}), toUUID({cursor_uuid}))"
         values |= read_cursor(args.cursor)
     picked = "".join(
         f", argMax(JSONExtractRaw(properties, {{p{place}}}), timestamp)" for place in range(len(names))
     )
     query = (
-        "SELECT toString(person_id), argMax(distinct_id, timestamp), count(), max(timestamp) AS last,"  # noqa: S608
+        "SELECT toString(person_id), argMax(distinct_id, timestamp), count(), max(timestamp) AS last_time,"  # noqa: S608
         f" count() OVER (){picked} FROM events WHERE event = {{event}} AND "
         f"{' AND '.join(conditions)} GROUP BY person_id{having}"
-        f" ORDER BY last DESC, person_id DESC LIMIT {args.limit}"
+        f" ORDER BY last_time DESC, person_id DESC LIMIT {args.limit}"
     )
     rows = await select(ctx, project, query, values)
     return await _doers(ctx, project, args, rows, words)
