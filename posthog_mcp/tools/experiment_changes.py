@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from posthog_mcp.render import Record
-from posthog_mcp.render.flags import conditions
+from posthog_mcp.render.flags import conditions, variants
 from posthog_mcp.tool import Access, Context, Project, ToolFailure, tool
 from posthog_mcp.tool.difference import difference
 from posthog_mcp.tool.experiment_metrics import Metric, metric_name, posthog_metric
@@ -231,7 +231,8 @@ async def ship_experiment_variant(ctx: Context, args: ShipExperimentVariant) -> 
     body |= {name: value for name, value in given.items() if value}
     reach = "all people" if args.to_everyone else "; ".join(conditions(flag.get("filters") or {})) or "nobody"
     if args.dry_run:
-        change = {"variants": f"{args.variant} 100 %", "instead_of": shares, "who_gets_it": reach}
+        split = variants(flag.get("filters") or {})
+        change = {"variants": f"{args.variant} 100 %", "instead_of": split, "who_gets_it": reach}
         return Record(_dry("POST", path, project, experiment, body) | {"would_change": change})
     await ctx.consent(
         f"Ship {args.variant} of the experiment {experiment['name']} of project {project}: the flag "

@@ -1,10 +1,11 @@
 """Experiments: which there are, and what they found."""
 
+from datetime import datetime
 from typing import Any, Literal
 
 from pydantic import Field
 
-from posthog_mcp.api.errors import Invalid
+from posthog_mcp.api.errors import Invalid, ServerError
 from posthog_mcp.render import Record, Table
 from posthog_mcp.render.experiments import COLUMNS, MISMATCH, mismatch, read, rows, sentence
 from posthog_mcp.render.flags import variants
@@ -21,6 +22,7 @@ from posthog_mcp.tool.experiments import (
     state_of,
     whole,
 )
+from posthog_mcp.tool.times import iso
 
 Json = dict[str, Any]
 
@@ -126,7 +128,8 @@ async def get_experiment_results(ctx: Context, args: GetExperimentResults) -> Ta
         raise ToolFailure(f"There is no metric `{args.metric}`.", f"There are: {names}.", "Give one of them.")
     config: Json = experiment.get("stats_config") or {}
     page = ctx.link(project, f"experiments/{experiment['id']}")
-    since = f"{state} since {experiment['start_date']}, {days:.0f} days"
+    started = iso(datetime.fromisoformat(experiment["start_date"]).replace(microsecond=0))
+    since = f"{state}, begun {started}, {days:.0f} days of exposure"
     about = [
         f"{experiment['name']} ({experiment['id']}) of project {project}: {since}. Page: {page}",
         *await _exposures(ctx, project, experiment),
@@ -137,7 +140,7 @@ async def get_experiment_results(ctx: Context, args: GetExperimentResults) -> Ta
         name = metric_name(metric) + ("" if primary else " (secondary)")
         try:
             answer = await _metric(ctx, project, experiment, metric)
-        except Invalid as error:
+        except (Invalid, ServerError) as error:
             about.append(f"{name}: PostHog cannot compute it: {error.said or error.why}")
             continue
         results = read(answer, metric, name, config)
@@ -168,6 +171,8 @@ async def _exposures(ctx: Context, project: Project, experiment: Json) -> list[s
     counted = {key: int(totals.get(key, 0)) for key in shares}
     people = sum(counted.values())
     told = [f"Exposed: {', '.join(f'{key} {count}' for key, count in counted.items())}; {people} in all."]
+    if not people:
+        told.append(_nobody(experiment))
     if several := totals.get("$multiple"):
         told[0] += f" {several} more saw several variants and are left out."
     chance = mismatch(counted, shares, answer.get("sample_ratio_mismatch"))
@@ -185,3 +190,17 @@ async def _exposures(ctx: Context, project: Project, experiment: Json) -> list[s
         share = 100 * people / wanted
         told.append(f"Of the {wanted} people planned {share:.0f} % are there: read it as preliminary.")
     return told
+
+
+def _nobody(experiment: Json) -> str:
+    """What would expose people, where nobody was."""
+    flag = flag_of(experiment)
+    criteria: Json = experiment.get("exposure_criteria") or {}
+    config: Json = criteria.get("exposure_config") or {}
+    event = config.get("event") or "$feature_flag_called"
+    if flag.get("active") is False:
+        return "Nobody is exposed while the flag is off: change_experiment_state resumes it."
+    return (
+        f"Nobody was exposed yet: the application must ask for the flag {flag.get('key')} and send {event}. "
+        "evaluate_flags with send_event tries that."
+    )

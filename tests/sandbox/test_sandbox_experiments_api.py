@@ -369,6 +369,9 @@ async def test_the_running_time_of_a_ratio_needs_its_variance(api):
     body = {"metric_type": "ratio", "minimum_detectable_effect": 5, "baseline_value": 3}
     reply = await api.post(f"{EXPERIMENTS}calculate_running_time/", json=body)
     assert (reply.status_code, reply.json()["attr"]) == (400, "variance")
+    nothing = {"number_of_samples": 5, "sum": 3, "denominator_sum": 0}
+    reply = await api.post(f"{EXPERIMENTS}calculate_running_time/", json=body | {"baseline_stats": nothing})
+    assert (reply.status_code, reply.json()["attr"]) == (400, "baseline_stats")
 
 
 async def test_launches_and_ends_are_counted(api):

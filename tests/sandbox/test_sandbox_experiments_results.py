@@ -575,3 +575,25 @@ async def test_the_seeded_experiment_has_the_answer_its_plan_has(api, sandbox):
     assert totals == {variant: count for variant, (count, _) in expected.items()}
     checklist = (await results(api, experiment, experiment["metrics"][0]))["checklist"]
     assert checklist["chance_to_win"] > 0.99
+
+
+async def test_values_beyond_any_number_are_refused_and_a_ratio_by_nothing_has_no_answer(
+    api, running, people
+):
+    for variant in ("control", "test"):
+        for number in range(60):
+            who = people.new(variant)
+            people.do(who, "bought", total=1e300, one=number)
+    await people.send()
+    source = events_node("bought", math="sum", math_property="total")
+    query = {"kind": "ExperimentQuery", "experiment_id": running["id"]}
+    refused = await ask(api, query | {"metric": {**M, "metric_type": "mean", "source": source}}, status=400)
+    assert "too large" in refused["detail"]
+    ratio = {
+        **M,
+        "metric_type": "ratio",
+        "numerator": events_node("bought", math="sum", math_property="one"),
+        "denominator": events_node("nothing"),
+    }
+    found = await results(api, running, ratio)
+    assert (found["test"]["sum"], found["test"]["chance_to_win"]) == (1770, None)

@@ -202,6 +202,11 @@ def test_values_without_any_spread_allow_no_answer() -> None:
     same = Sums("x", 100, 300, 900)
     assert compare(same, same, "mean", BAYESIAN)["chance_to_win"] is None
     assert compare(same, same, "mean", FREQUENTIST)["p_value"] is None
+    for config in (BAYESIAN, FREQUENTIST):
+        by_nothing = compare(Sums("t", 100, 300, 1_000), Sums("c", 100, 300, 1_000), "ratio", config)
+        assert set(by_nothing.values()) == {None}
+        huge = Sums("t", 100, 1e160, 1e307)
+        assert set(compare(huge, Sums("c", 100, 1e-150, 1e-150), "mean", config).values()) == {None}
     nearly_all = Sums("t", 100, 97, 97), Sums("c", 100, 60, 60)
     assert compare(*nearly_all, "funnel", BAYESIAN)["credible_interval"] is None
 
@@ -221,6 +226,8 @@ def test_samples_and_days_are_those_of_the_formula() -> None:
     assert running_days(5867, 400) == 15
     assert sample_size(0.12, 0.1, 0, 2) is None
     assert running_days(5867, 0) is None
+    assert sample_size(1e-200, 1.0, 1, 2) is None
+    assert sample_size(1e-150, 1e200, 1, 2) is None
 
 
 def test_the_planned_size_finds_the_planned_effect_in_four_of_five_experiments() -> None:

@@ -112,6 +112,20 @@ async def test_a_split_that_is_no_chance_is_said_before_anything_is_concluded(ag
     assert "test does better than control (50.0 % against 25.0 %, +100.0 %, p 0.016)" in text
 
 
+async def test_without_anybody_exposed_the_answer_says_what_exposes(agent, name):
+    await create(agent, name)
+    await launch(agent, name)
+    text = await agent.ask("get_experiment_results", experiment=name)
+    assert f"Nobody was exposed yet: the application must ask for the flag {name}" in text
+    assert "send $feature_flag_called" in text
+    await create(agent, f"{name}-own", exposure_event="cart opened")
+    await launch(agent, f"{name}-own")
+    assert "send cart opened" in await agent.ask("get_experiment_results", experiment=f"{name}-own")
+    await agent.record("change_experiment_state", experiment=f"{name}-own", action="pause")
+    paused = await agent.ask("get_experiment_results", experiment=f"{name}-own")
+    assert "Nobody is exposed while the flag is off" in paused
+
+
 async def test_few_people_are_too_few_to_tell(agent, name):
     await create(agent, name)
     await launch(agent, name)

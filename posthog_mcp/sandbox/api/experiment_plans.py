@@ -63,6 +63,8 @@ async def calculate_running_time(call: Call) -> Reply:
     """People and days until a change of the asked size would be seen."""
     asked = checked(RunningTime, await call.json())
     kind, stats = asked.metric_type, asked.baseline_stats.sums() if asked.baseline_stats else None
+    if stats and kind in ("ratio", "retention") and not stats.denominator_sum:
+        raise invalid("The denominator_sum of the baseline must not be 0.", "baseline_stats")
     baseline, variance = asked.baseline_value, asked.variance
     if baseline is None:
         if stats is None:

@@ -64,7 +64,11 @@ def compare(test: Sums, control: Sums, kind: MetricType, config: StatsConfig) ->
         None where the sums allow no answer.
     """
     method = _bayesian if config.method == "bayesian" else _frequentist
-    found = method(test, control, kind, config) or (None, None, None)
+    try:
+        found = method(test, control, kind, config)
+    except (OverflowError, ZeroDivisionError):
+        found = None  # a ratio by nothing, or numbers that no float holds
+    found = found or (None, None, None)
     return dict(zip(_FIELDS[config.method], found, strict=True))
 
 
@@ -86,7 +90,7 @@ def _bayesian(test: Sums, control: Sums, kind: MetricType, config: StatsConfig) 
     level = config.bayesian.ci_level
     relative = config.bayesian.difference_type == "RELATIVE"
     found = effect(moments(test, kind), moments(control, kind), relative=relative)
-    if found.variance <= 0:
+    if not 0 < found.variance < math.inf:
         return None
     chance = _NORMAL.cdf(found.delta / found.error)
     reach = _NORMAL.inv_cdf(1 - (1 - level) / 2) * found.error
@@ -101,7 +105,7 @@ def _frequentist(test: Sums, control: Sums, kind: MetricType, config: StatsConfi
     mine, theirs = moments(test, kind), moments(control, kind)
     options = config.frequentist
     found = effect(mine, theirs, relative=options.difference_type == "RELATIVE")
-    if found.variance <= 0 or min(mine.count, theirs.count) < _FEWEST:
+    if not 0 < found.variance < math.inf or min(mine.count, theirs.count) < _FEWEST:
         return None
     if options.sequential_testing_enabled:
         return _sequential(

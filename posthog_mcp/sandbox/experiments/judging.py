@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from posthog_mcp.sandbox.experiments.inference import compare, nothing
 from posthog_mcp.sandbox.experiments.moments import Sums, failures
+from posthog_mcp.sandbox.http.errors import invalid
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,7 +18,13 @@ Split = tuple[str, ...]
 
 
 def sums_of(row: list[Any], splits: int) -> tuple[Split, Sums]:
-    """The values split by and the sums in a row of `values.sums_query`."""
+    """The values split by and the sums in a row of `values.sums_query`.
+
+    Raises:
+        ApiError: 400 for sums beyond any number.
+    """
+    if None in row[1 + splits :]:
+        raise invalid("The values of the metric are too large to be added up.", "metric")
     count, value, squares, below, below_squares, product, steps = row[1 + splits :]
     sums = Sums(row[0], count, value, squares, below, below_squares, product, tuple(steps))
     return tuple(row[1 : 1 + splits]), sums

@@ -31,8 +31,9 @@ def variance_of(kind: PlannedMetric, baseline: float, sums: Sums | None) -> floa
 
 def sample_size(baseline: float, variance: float, effect: float, variants: int) -> int | None:
     """People of all variants together to see a change of `effect` per cent; None where that is none."""
-    difference = effect / 100 * baseline
-    return math.ceil(_POWER * variance / difference**2 * variants) if difference else None
+    square = (effect / 100 * baseline) ** 2
+    needed = _POWER * variance / square * variants if square else math.nan
+    return math.ceil(needed) if math.isfinite(needed) else None
 
 
 def running_days(samples: int | None, per_day: float | None) -> int | None:
