@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from posthog_mcp.sandbox.seed import objects
 from posthog_mcp.sandbox.seed.answers import Answers
 from posthog_mcp.sandbox.seed.plan import Plan, Size, planning
+from posthog_mcp.sandbox.seed.recordings import recorded
 from posthog_mcp.sandbox.seed.render import events
 
 if TYPE_CHECKING:
@@ -55,8 +56,9 @@ async def fill(sandbox: "Sandbox", size: Size, told: Callable[[int], None] = _si
             raise HalfSeededError
         return None
     sandbox.store.put(_KIND, 1, {"size": size, "done": False})
-    made = await _plan(size, sandbox.clock())
-    await _send(sandbox, events(made), told)
+    now = sandbox.clock()
+    made = await _plan(size, now)
+    await _send(sandbox, recorded(events(made), now), told)
     await objects.create(sandbox, made)
     sandbox.store.put(_KIND, 1, {"size": size, "done": True})
     return Answers(made)
