@@ -49,6 +49,10 @@ class Limiter(Protocol):
         """
         ...
 
+    def running(self, draw: Draw, seconds: float) -> AbstractAsyncContextManager[None]:
+        """Count a query that PostHog runs in the background among those that may run at once."""
+        ...
+
     async def penalize(self, draw: Draw, seconds: float | None, *, spent: str = "requests") -> float:
         """PostHog answered 429: nobody asks again for that long, or longer each time where it named no time.
 
@@ -194,12 +198,21 @@ class Caller:
 
     async def limits(self, project_id: str) -> dict[str, Any] | None:
         """How much is spent of what the calls for a project share; None without a limiter."""
+        return None if self._limiter is None else await self._limiter.status(self._shared(project_id))
+
+    @asynccontextmanager
+    async def running(self, project_id: str, seconds: float) -> AsyncGenerator[None]:
+        """Inside, a query of the project that runs in the background counts among those that run at once."""
         if self._limiter is None:
-            return None
+            yield
+            return
+        async with self._limiter.running(self._shared(project_id), seconds):
+            yield
+
+    def _shared(self, project_id: str) -> Draw:
+        """What all requests for a project share."""
         personal = self.keys.personal.get_secret_value() if self.keys.personal else ""
-        return await self._limiter.status(
-            Draw(self.hosts.private, "", key=_digest(personal), project_id=project_id)
-        )
+        return Draw(self.hosts.private, "", key=_digest(personal), project_id=project_id)
 
     def _prepared(self, request: Request) -> tuple[Asked, str, dict[str, str]]:
         """Everything that can be refused without the network, in the order a person would want to know."""

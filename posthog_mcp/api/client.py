@@ -2,6 +2,7 @@
 
 import gzip
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -117,6 +118,15 @@ class PostHogClient:
     async def limits(self, project_id: int | None = None) -> dict[str, Any] | None:
         """How much of PostHog's limits is spent, as all who share the limiter count it; None without one."""
         return await self._caller.limits("" if project_id is None else str(project_id))
+
+    def running(self, project_id: int, seconds: float) -> AbstractAsyncContextManager[None]:
+        """Count a query that PostHog runs in the background among those that may run at once, while inside.
+
+        Args:
+            project_id: Its project.
+            seconds: The most it is waited for.
+        """
+        return self._caller.running(str(project_id), seconds)
 
     async def call(
         self,

@@ -118,6 +118,17 @@ class Budgets:
             await read.acquire(0)  # someone may have used it up meanwhile
             yield anyio.current_time() - started
 
+    @asynccontextmanager
+    async def running(self, draw: Draw, seconds: float) -> AsyncGenerator[None]:
+        """Count a query that PostHog already runs among those that may run at once.
+
+        Args:
+            draw: The request that started it.
+            seconds: The most it is waited for, after which its place is lost.
+        """
+        async with self._ticket(_queue(await self._owner(draw)), seconds):
+            yield
+
     async def penalize(self, draw: Draw, seconds: float | None, *, spent: str = "requests") -> float:
         """PostHog refused a request (429): nobody sends a like one for so long.
 
@@ -179,10 +190,16 @@ class Budgets:
     async def _place(self, owner: str, timeout: float, seconds: float) -> AsyncGenerator[None]:  # noqa: ASYNC109
         """Hold one of the organization's places for running queries, given out in order of arrival."""
         queue, deadline = _queue(owner), anyio.current_time() + timeout
-        ticket = await self._rings.enter(queue, Holder.own(), seconds + _SLACK_SECONDS)
-        try:
+        async with self._ticket(queue, seconds) as ticket:
             await self._turn(queue, ticket, deadline)
             yield
+
+    @asynccontextmanager
+    async def _ticket(self, queue: str, seconds: float) -> AsyncGenerator[Ticket]:
+        """Stand in a queue, for so long at most."""
+        ticket = await self._rings.enter(queue, Holder.own(), seconds + _SLACK_SECONDS)
+        try:
+            yield ticket
         finally:
             with anyio.CancelScope(shield=True):
                 await self._rings.leave(queue, ticket)

@@ -132,6 +132,11 @@ async def _in_background(ctx: Context, project: Project, query: Json, ends: floa
 
 
 async def _waited(ctx: Context, project: Project, query_id: str, ends: float) -> Json | Running:
+    async with ctx.api.running(project.id, max(0.0, ends - anyio.current_time())):
+        return await _looked(ctx, project, query_id, ends)
+
+
+async def _looked(ctx: Context, project: Project, query_id: str, ends: float) -> Json | Running:
     started, pause = anyio.current_time(), _FIRST_LOOK
     while True:
         try:

@@ -136,6 +136,22 @@ async def test_progress_says_how_far_the_query_is(settings: Settings, control: C
     assert "PostHog runs the query in the background, 12,345 rows read so far" in heard
 
 
+async def test_a_query_in_the_background_counts_among_those_that_run_at_once(
+    app_of: Callable[..., App], control: Control
+):
+    async def running() -> int:
+        return (await called(app, "get_status"))["limits"]["queries_at_once"]["running_or_waiting"]
+
+    app = app_of(call_seconds=5.0)
+    await control.fault(TOO_LONG, RUNNING)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(lambda: called(app, "query_hogql", query="SELECT 1", format="json"))
+        await control.served("GET")
+        assert await running() == 1
+        await control.clear()
+    assert await running() == 0
+
+
 async def test_a_query_in_the_background_is_ended_when_its_caller_goes(
     app_of: Callable[..., App], control: Control
 ):
