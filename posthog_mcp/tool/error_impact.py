@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from posthog_mcp.tool.asking import rows_of
+from posthog_mcp.tool.persons import read
 
 if TYPE_CHECKING:
     from posthog_mcp.tool.context import Context, Project
@@ -64,7 +64,7 @@ class Impact:
         rows = await self._rows(_HAD, issue=self.issue_id, flag=_FLAG, names=list(_CIRCUMSTANCES))
         found: Values = {}
         for name, value, people in rows:
-            found.setdefault(name, []).append((_plain(value), int(people)))
+            found.setdefault(name, []).append((read(value), int(people)))
         return found
 
     async def flags(self, values: Values, affected: int, most: int) -> list[Json]:
@@ -112,14 +112,6 @@ def people_by(values: Values) -> Json:
         for name, had in values.items()
         if not name.startswith(_FLAG)
     }
-
-
-def _plain(raw: Any) -> Any:
-    """The value of a property's JSON text."""
-    try:
-        return json.loads(raw)
-    except (TypeError, ValueError):
-        return raw
 
 
 def _text(value: Any) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, cast
+
+from posthog_mcp.tool.persons import read
 
 Json = dict[str, Any]
 
@@ -31,13 +32,7 @@ def trend(issue: Json) -> list[int]:
 
 def event_properties(event: Json | None) -> Json:
     """The properties of an event that an issue comes with; PostHog writes them as JSON text."""
-    given: Any = (event or {}).get("properties") or {}
-    if isinstance(given, str):
-        try:
-            given = json.loads(given)
-        except ValueError:
-            return {}
-    return cast("Json", given) if isinstance(given, dict) else {}
+    return _object(read((event or {}).get("properties")))
 
 
 def exceptions(properties: Json) -> list[Json]:
@@ -50,7 +45,7 @@ def _exception(found: Json) -> Json:
     own = [frame for frame in frames if frame.get("in_app") is not False]
     kept = own[-_MOST_FRAMES:] if own else frames[-_FOREIGN_FRAMES:]
     message = str(found.get("value") or "")
-    shown: Json = {"type": found.get("type"), "message": message[:_MESSAGE]}
+    shown: Json = {"type": str(found.get("type") or ""), "message": message[:_MESSAGE]}
     if len(message) > _MESSAGE:
         shown["message"] += f"… ({len(message):,} characters)"
     if kept:
