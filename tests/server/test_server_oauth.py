@@ -302,6 +302,20 @@ async def test_a_loopback_service_is_known_by_its_own_port_alone(world: Any) -> 
         assert "POSTHOG_MCP_ALLOWED_HOSTS" in answer.json()["error"]
 
 
+async def test_a_service_that_has_a_name_is_not_known_as_loopback(world: Any) -> None:
+    async with world(allowed_hosts="mcp.example.com") as here:
+        assert (await here.call(here.issuer.token(here.resource))).status_code == 421
+
+
+async def test_a_key_signs_only_in_the_way_and_for_the_use_it_is_published_for(world: Any) -> None:
+    async with world() as here:
+        first = RSA_KEYS["first"]
+        here.issuer.keys = [public("first", first, alg="PS256"), public("other", first, use="enc")]
+        assert (await here.call(here.issuer.token(here.resource))).status_code == 401
+        assert (await here.call(here.issuer.token(here.resource, kid="other"))).status_code == 401
+        assert (await here.call(here.issuer.token(here.resource, algorithm="PS256"))).status_code == 200
+
+
 async def test_an_issuer_that_is_down_lets_nobody_in_and_says_so(world: Any) -> None:
     async with world() as here:
         here.issuer.down = True
@@ -388,8 +402,10 @@ async def test_an_issuer_that_does_not_say_what_a_token_means_is_no_let_in(world
         assert (await here.call("opaque")).status_code == 503
 
 
-async def test_without_such_an_endpoint_the_token_is_told_to_nobody(world: Any) -> None:
+@pytest.mark.parametrize("methods", [None, ["client_secret_basic"], "none", []])
+async def test_without_such_an_endpoint_the_token_is_told_to_nobody(world: Any, methods: Any) -> None:
     async with world() as here:
+        here.issuer.metadata = {"introspection_endpoint_auth_methods_supported": methods}
         here.issuer.meanings = {"good": {"active": True, **here.issuer.claims(here.resource)}}
         answer = await here.call("good")
         assert answer.status_code == 401
