@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Document = dict[str, Any]
+_FIRST_BEYOND = 2**63
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS documents (
@@ -66,6 +67,8 @@ class Store:
 
     def get(self, kind: str, document_id: int) -> Document | None:
         """The document, or None."""
+        if document_id >= _FIRST_BEYOND:
+            return None  # SQLite holds no such number
         row = self.db.execute(
             "SELECT body FROM documents WHERE kind = ? AND id = ?", (kind, document_id)
         ).fetchone()

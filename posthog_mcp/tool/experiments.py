@@ -55,7 +55,7 @@ async def find_experiment(ctx: Context, project: Project, name: str) -> Json:
     Raises:
         ToolFailure: There is none, or several of that name; the text names those that come near.
     """
-    if name.isdecimal():
+    if name.isascii() and name.isdigit():
         try:
             return await ctx.api.get(ONE, project_id=project.id, id=name)
         except NotFound:

@@ -227,6 +227,8 @@ def _place(made: Draft, change: FlagChange) -> int:
     count = len(made.groups)
     if not change.condition and count == 1:
         return 0
+    if not count:
+        raise _unfit("It has no condition, so nobody gets it: add_condition makes one.")
     if not 1 <= change.condition <= count:
         which = f"there is no condition {change.condition}" if change.condition else "none was named"
         raise _unfit(f"{change.do} needs one of its {count} conditions, and {which}.")

@@ -22,6 +22,8 @@ LIST = "/api/projects/{project_id}/feature_flags/"
 ONE = LIST + "{id}/"
 WHOLE = 100.0
 _CLOSE = 0.01
+_NUMERIC = ("gt", "gte", "lt", "lte")
+_PATTERNS = ("regex", "not_regex")
 _SHOWN = (
     "id",
     "key",
@@ -83,7 +85,7 @@ async def find_flag(ctx: Context, project: Project, name: str) -> Json:
     Raises:
         ToolFailure: There is none; the text names the nearest keys.
     """
-    if name.isdecimal():
+    if name.isascii() and name.isdigit():
         try:
             return await ctx.api.get(ONE, project_id=project.id, id=name)
         except NotFound:
@@ -136,7 +138,29 @@ async def _row(ctx: Context, project: Project, row: Filter, group_index: int | N
             f"properties{', cohorts' if subject == 'person' else ''} and other flags.",
             f"Give `on` as {subject}{'' if subject == 'group' else ', or create the flag for a group_type'}.",
         )
+    _check_value(row)
     return {**filter_, "group_type_index": group_index} if row.on == "group" else filter_
+
+
+def _check_value(row: Filter) -> None:
+    """Refuse what PostHog would keep and then never match.
+
+    Raises:
+        ToolFailure: A comparison of numbers with none, or a pattern that is no regular expression.
+    """
+    from posthog_mcp.flags.patterns import UnsharedPatternError, shared  # noqa: PLC0415 - few calls need it
+    from posthog_mcp.flags.values import number_of  # noqa: PLC0415 - see above
+
+    why = ""
+    if row.operator in _NUMERIC and number_of(row.value) is None:
+        why = f"{row.operator} compares numbers, and `{row.value}` is none."
+    elif row.operator in _PATTERNS:
+        try:
+            why = "" if shared(row.value).valid else f"`{row.value}` is no regular expression."
+        except UnsharedPatternError:
+            return  # PostHog's engine may well read it
+    if why:
+        raise ToolFailure(f"The condition on `{row.property}` cannot be used.", why, "Correct its value.")
 
 
 def conditions_of(flag: Json) -> list[Json]:
@@ -186,7 +210,7 @@ async def whole(ctx: Context, project: Project, flag: Json) -> Json:
     return {
         **shown,
         "description": flag.get("name") or "",
-        "who_gets_it": conditions(flag.get("filters") or {}, types),
+        "who_gets_it": conditions(flag.get("filters") or {}, types) or ["nobody: it has no condition"],
         "project": str(project),
         "url": ctx.link(project, f"feature_flags/{flag['id']}"),
     }

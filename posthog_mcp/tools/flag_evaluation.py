@@ -151,7 +151,7 @@ async def _send_events(ctx: Context, subject: Subject, result: Evaluation) -> st
     except (outbox.OutboxFull, outbox.OutboxUnusable, ValueError) as error:
         # What the flags are is still worth telling.
         return f"{name} was not recorded: {error}"
-    return f"{name} recorded for {len(events)} flags."
+    return f"{name} recorded for {len(events)} flag{'' if len(events) == 1 else 's'}."
 
 
 def _called(verdict: Verdict, subject: Subject, result: Evaluation) -> Json:

@@ -148,6 +148,8 @@ class CreateFlag(ProjectInput):
             raise ValueError(
                 "give either `filters` or `conditions`, `group_type`, `variants` and `payloads`, not both"
             )
+        if self.filters and not isinstance(self.filters.get("groups"), list):
+            raise ValueError("`filters` needs `groups`, PostHog's list of release conditions")
         check_shares(self.variants)
         if self.remote_config and (self.variants or self.conditions):
             raise ValueError("a `remote_config` flag has a payload alone, no `variants` or `conditions`")

@@ -191,3 +191,37 @@ async def test_whole_shares_are_written_as_posthog_writes_them(agent, name):
     dry = await agent.ask("create_flag", key=name, variants=halves, rollout_percentage=25.0, dry_run=True)
     assert '"rollout_percentage":25,' in dry
     assert "50.0" not in dry
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ({"property": "seats", "operator": "gt", "value": "many"}, "gt compares numbers, and `many` is none"),
+        ({"property": "email", "operator": "regex", "value": "("}, "`(` is no regular expression"),
+        ({"property": "email", "operator": "not_regex", "value": "[a"}, "`[a` is no regular expression"),
+    ],
+)
+async def test_a_condition_that_could_never_hold_is_refused(agent, name, row, words):
+    text = await agent.refusal("create_flag", key=name, conditions=[row])
+    assert f"The condition on `{row['property']}` cannot be used. {words}" in text
+    plain = {"property": "email", "operator": "regex", "value": r"(?i)^\p{L}+(a+)+$"}
+    assert (await agent.record("create_flag", key=name, conditions=[plain]))["active"] is True
+    changes = [{"do": "add_condition", "where": [row]}]
+    assert words in await agent.refusal("update_flag", flag=name, changes=changes)
+
+
+async def test_a_flag_without_conditions_is_for_nobody_and_says_how_to_change_that(agent, name):
+    made = await agent.record("create_flag", key=name, filters={"groups": []})
+    assert made["who_gets_it"] == ["nobody: it has no condition"]
+    share = [{"do": "set_rollout", "rollout_percentage": 5}]
+    text = await agent.refusal("update_flag", flag=name, changes=share)
+    assert "It has no condition, so nobody gets it: add_condition makes one." in text
+    assert "needs `groups`" in await agent.refusal("create_flag", key=f"{name}-x", filters={"group": []})
+
+
+async def test_an_id_beyond_any_number_is_no_flag(agent):
+    text = await agent.refusal("get_flag", flag="9" * 30)
+    assert "There is no flag `999" in text
+    assert "There is no experiment `999" in await agent.refusal(
+        "change_experiment_state", experiment="9" * 30, action="end"
+    )
