@@ -8,9 +8,10 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from mcp import Client
-from mcp.types import TextContent
+from mcp.types import ElicitRequestFormParams, ElicitResult, TextContent
 
 from posthog_mcp.sandbox.process import SandboxProcess
 from posthog_mcp.server.app import App
@@ -26,28 +27,28 @@ class Agent:
 
     client: Client
 
-    async def ask(self, tool: str, **arguments: Any) -> str:
+    async def ask(self, tool: str, /, **arguments: Any) -> str:
         """The text of an answer that is no error."""
         answer = await self.client.call_tool(tool, arguments)
         text = "\n".join(block.text for block in answer.content if isinstance(block, TextContent))
         assert not answer.is_error, text
         return text
 
-    async def record(self, tool: str, **arguments: Any) -> dict[str, Any]:
+    async def record(self, tool: str, /, **arguments: Any) -> dict[str, Any]:
         """The structured half of an answer that is no error."""
         answer = await self.client.call_tool(tool, arguments)
         assert not answer.is_error, answer.content
         assert answer.structured_content is not None
         return answer.structured_content
 
-    async def refusal(self, tool: str, **arguments: Any) -> str:
+    async def refusal(self, tool: str, /, **arguments: Any) -> str:
         """The text of an answer that is an error."""
         answer = await self.client.call_tool(tool, arguments)
         text = "\n".join(block.text for block in answer.content if isinstance(block, TextContent))
         assert answer.is_error, text
         return text
 
-    async def rows(self, tool: str, **arguments: Any) -> list[list[Any]]:
+    async def rows(self, tool: str, /, **arguments: Any) -> list[list[Any]]:
         """The rows of a table: what stands below the line that counts them and the columns."""
         lines = (await self.ask(tool, **arguments)).split("\n")
         counted = next(place for place, line in enumerate(lines) if _COUNT.match(line))
@@ -66,12 +67,67 @@ def settings(sandbox: SandboxProcess, tmp_path: Path) -> Settings:
     return Settings.load({**sandbox.environment, "POSTHOG_MCP_DATA_DIR": str(tmp_path)})
 
 
+@pytest.fixture
+def unattended(sandbox: SandboxProcess, tmp_path: Path) -> Settings:
+    """Every tool, and nobody to ask."""
+    own = {
+        "POSTHOG_MCP_AREAS": "all",
+        "POSTHOG_MCP_ACCESS": "full",
+        "POSTHOG_MCP_UNATTENDED_DELETES": "true",
+        "POSTHOG_MCP_DATA_DIR": str(tmp_path),
+    }
+    return Settings.load({**sandbox.environment, **own})
+
+
 @pytest.fixture(params=["auto", "legacy"])
 async def agent(settings: Settings, request: pytest.FixtureRequest) -> AsyncIterator[Agent]:
     app = App(settings)
     async with Client(app.server(), mode=request.param) as client:
         yield Agent(client)
     await app.close()
+
+
+class Human:
+    """Types what they are told to, and remembers what they were asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.types = ""
+
+    async def __call__(self, _context: Any, params: Any) -> ElicitResult:
+        assert isinstance(params, ElicitRequestFormParams)
+        self.asked.append(params.message)
+        return ElicitResult(action="accept", content={"name": self.types})
+
+
+@pytest.fixture
+def human() -> Human:
+    return Human()
+
+
+@pytest.fixture(params=["auto", "legacy"])
+async def client(
+    sandbox: SandboxProcess, tmp_path: Path, human: Human, request: pytest.FixtureRequest
+) -> AsyncIterator[Client]:
+    """Every tool, and a person who is asked."""
+    own = {
+        "POSTHOG_MCP_AREAS": "all",
+        "POSTHOG_MCP_ACCESS": "full",
+        "POSTHOG_MCP_DATA_DIR": str(tmp_path),
+    }
+    app = App(Settings.load({**sandbox.environment, **own}))
+    async with Client(app.server(), mode=request.param, elicitation_callback=human) as client:
+        yield client
+    await app.close()
+
+
+@pytest.fixture
+async def posthog(sandbox: SandboxProcess) -> AsyncIterator[httpx2.AsyncClient]:
+    """Somebody else who works on the same project, past our tools."""
+    headers = {"Authorization": "Bearer phx_sandbox"}
+    base = f"{sandbox.environment['POSTHOG_HOST']}/api/projects/1"
+    async with httpx2.AsyncClient(base_url=base, headers=headers, trust_env=False) as client:
+        yield client
 
 
 @pytest.fixture

@@ -1,46 +1,13 @@
 """Notes are changed field by field, deleted by a person's word, and told apart by where they show."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 from mcp import Client
-from mcp.types import ElicitRequestFormParams, ElicitResult
 
-from posthog_mcp.sandbox.process import SandboxProcess
 from posthog_mcp.server.app import App
 from posthog_mcp.settings import Settings
-
-
-class Human:
-    """Types what they are told to, and remembers what they were asked."""
-
-    def __init__(self) -> None:
-        self.asked: list[str] = []
-        self.types = ""
-
-    async def __call__(self, _context: Any, params: Any) -> ElicitResult:
-        assert isinstance(params, ElicitRequestFormParams)
-        self.asked.append(params.message)
-        return ElicitResult(action="accept", content={"name": self.types})
-
-
-@pytest.fixture
-def human() -> Human:
-    return Human()
-
-
-@pytest.fixture(params=["auto", "legacy"])
-async def client(
-    sandbox: SandboxProcess, tmp_path: Path, human: Human, request: pytest.FixtureRequest
-) -> AsyncIterator[Client]:
-    own = {"POSTHOG_MCP_DATA_DIR": str(tmp_path), "POSTHOG_MCP_ACCESS": "full", "POSTHOG_MCP_AREAS": "all"}
-    app = App(Settings.load({**sandbox.environment, **own}))
-    async with Client(app.server(), mode=request.param, elicitation_callback=human) as client:
-        yield client
-    await app.close()
 
 
 async def call(client: Client, tool: str, **arguments: Any) -> tuple[Any, str]:

@@ -1,35 +1,17 @@
 """Experiments go every way there and back: each state is undone, and the undoing as well."""
 
 import re
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 
-from posthog_mcp.sandbox.process import SandboxProcess
 from posthog_mcp.settings import Settings
 
 
 @pytest.fixture
-def settings(sandbox: SandboxProcess, tmp_path: Path) -> Settings:
-    """Every tool, and nobody to ask."""
-    own = {
-        "POSTHOG_MCP_AREAS": "all",
-        "POSTHOG_MCP_ACCESS": "full",
-        "POSTHOG_MCP_UNATTENDED_DELETES": "true",
-        "POSTHOG_MCP_DATA_DIR": str(tmp_path),
-    }
-    return Settings.load({**sandbox.environment, **own})
-
-
-@pytest.fixture
-async def posthog(sandbox: SandboxProcess) -> AsyncIterator[httpx2.AsyncClient]:
-    headers = {"Authorization": "Bearer phx_sandbox"}
-    base = f"{sandbox.environment['POSTHOG_HOST']}/api/projects/1"
-    async with httpx2.AsyncClient(base_url=base, headers=headers, trust_env=False) as client:
-        yield client
+def settings(unattended: Settings) -> Settings:
+    return unattended
 
 
 class Lead:

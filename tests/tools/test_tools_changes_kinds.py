@@ -1,7 +1,6 @@
 """What is recorded by nature: objects of every kind, whichever tool changes them."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -14,15 +13,8 @@ QUESTION = [{"type": "open", "question": "Why?"}]
 
 
 @pytest.fixture
-def settings(sandbox: SandboxProcess, tmp_path: Path) -> Settings:
-    """Every tool, and nobody to ask."""
-    own = {
-        "POSTHOG_MCP_AREAS": "all",
-        "POSTHOG_MCP_ACCESS": "full",
-        "POSTHOG_MCP_UNATTENDED_DELETES": "true",
-        "POSTHOG_MCP_DATA_DIR": str(tmp_path),
-    }
-    return Settings.load({**sandbox.environment, **own})
+def settings(unattended: Settings) -> Settings:
+    return unattended
 
 
 @pytest.fixture

@@ -1,13 +1,11 @@
 """Experiments from the plan to the shipped variant, as an agent leads them."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 from mcp import Client
-from mcp.types import ElicitRequestFormParams, ElicitResult
 
 from posthog_mcp.sandbox.process import SandboxProcess
 from posthog_mcp.server.app import App
@@ -331,34 +329,6 @@ async def test_a_metric_that_cannot_be_computed_leaves_the_others_standing(agent
     assert "There are: Broken, Buys" in await agent.refusal(
         "get_experiment_results", experiment=name, metric="Luck"
     )
-
-
-class Human:
-    """Types what they are told to, and remembers what they were asked."""
-
-    def __init__(self) -> None:
-        self.asked: list[str] = []
-        self.types = ""
-
-    async def __call__(self, _context: Any, params: Any) -> ElicitResult:
-        assert isinstance(params, ElicitRequestFormParams)
-        self.asked.append(params.message)
-        return ElicitResult(action="accept", content={"name": self.types})
-
-
-@pytest.fixture
-def human() -> Human:
-    return Human()
-
-
-@pytest.fixture(params=["auto", "legacy"])
-async def client(
-    sandbox: SandboxProcess, tmp_path: Path, human: Human, request: pytest.FixtureRequest
-) -> AsyncIterator[Client]:
-    app = App(Settings.load({**sandbox.environment, **ALL, "POSTHOG_MCP_DATA_DIR": str(tmp_path)}))
-    async with Client(app.server(), mode=request.param, elicitation_callback=human) as client:
-        yield client
-    await app.close()
 
 
 async def call(client: Client, tool: str, **arguments: Any) -> tuple[bool, str]:

@@ -1,47 +1,13 @@
 """A person is deleted by a human's word alone, who is told whom it is about."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from mcp import Client
-from mcp.types import CallToolResult, ElicitRequestFormParams, ElicitResult
+from mcp.types import CallToolResult
 
-from posthog_mcp.sandbox.process import SandboxProcess
 from posthog_mcp.server.app import App
 from posthog_mcp.settings import Settings
-
-
-class Human:
-    """Types what they are told to, and remembers what they were asked."""
-
-    def __init__(self) -> None:
-        self.asked: list[str] = []
-        self.types = ""
-
-    async def __call__(self, _context: Any, params: Any) -> ElicitResult:
-        assert isinstance(params, ElicitRequestFormParams)
-        self.asked.append(params.message)
-        return ElicitResult(action="accept", content={"name": self.types})
-
-
-@pytest.fixture
-def human() -> Human:
-    return Human()
-
-
-@pytest.fixture
-async def client(sandbox: SandboxProcess, tmp_path: Path, human: Human) -> AsyncIterator[Client]:
-    own = {
-        "POSTHOG_MCP_DATA_DIR": str(tmp_path),
-        "POSTHOG_MCP_ACCESS": "full",
-        "POSTHOG_MCP_AREAS": "events,persons",
-    }
-    app = App(Settings.load({**sandbox.environment, **own}))
-    async with Client(app.server(), elicitation_callback=human) as client:
-        yield client
-    await app.close()
 
 
 async def _call(client: Client, tool: str, **arguments: Any) -> tuple[bool, str]:
