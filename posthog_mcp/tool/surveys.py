@@ -127,7 +127,7 @@ def audience(survey: Json) -> list[str]:
     if names := [str(one.get("name")) for one in events.get("values") or []]:
         told.append(f"after {' or '.join(names)}")
     if days := when.get("seenSurveyWaitPeriodInDays"):
-        told.append(f"not within {days:g} days after another survey")
+        told.append(f"not within {days} days after another survey")
     return told
 
 

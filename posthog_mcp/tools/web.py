@@ -92,10 +92,7 @@ class QueryWeb(ProjectInput):
 
 @tool(area="web", access=Access.READ, title="Query web analytics", scopes=("query:read",), default=False)
 async def query_web(ctx: Context, args: QueryWeb) -> Table:
-    """Visitors, views, sessions, duration and bounce rate of a site, or these by page, source or device.
-
-    A session counts in the period in which it began.
-    """
+    """Visitors, views, sessions, duration and bounce rate of a site, or visitors by page, source, device."""
     project = await ctx.project(args)
     now = ctx.now()
     dates = {"date_from": _date(args.date_from, now), "date_to": _date(args.date_to, now) or None}

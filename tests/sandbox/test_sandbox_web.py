@@ -127,6 +127,20 @@ async def test_a_goal_turns_the_numbers_to_conversions(api):
     assert same["results"] == overview["results"]
 
 
+async def test_a_visit_over_midnight_belongs_to_the_day_it_began_where_days_are_compared(sandbox, api):
+    late = datetime(2026, 3, 9, 23, 59, tzinfo=UTC) - (NOW - timedelta(days=1))
+    minute = int(late.total_seconds()) // 60
+    await sandbox.ingest.accept(
+        [seen("ann", 1, "shop.test/a", minute=minute), seen("ann", 1, "shop.test/b", minute=minute + 2)]
+    )
+    days = {"date_from": "2026-03-10", "date_to": "2026-03-10"}
+    (visitors, views, *_) = (await ask(api, "WebOverviewQuery", dateRange=days))["results"]
+    assert (visitors["value"], views["value"]) == (0, 0)
+    assert await rows(api, "Page", dateRange=days) == {"/b": [1, 1]}
+    compared = await ask(api, breakdownBy="Page", dateRange=days, compareFilter={"compare": True})
+    assert compared["results"] == [["/a", [0, 1], [0, 1]], ["/b", [0, 1], [0, 1]]]
+
+
 @pytest.mark.usefixtures("visits")
 async def test_filters_narrow_the_events_of_visits(sandbox: Sandbox, api):
     on_buy = {"key": "$pathname", "value": "/buy", "operator": "exact", "type": "event"}

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from posthog_mcp.sandbox.experiments.trees import query
 from posthog_mcp.sandbox.web.models import WebQuery
-from posthog_mcp.sandbox.web.visits import periods_of, visits
+from posthog_mcp.sandbox.web.visits import Asked, periods_of, visits
 
 if TYPE_CHECKING:
     from posthog_mcp.sandbox.insights.asking import Asking
-    from posthog_mcp.sandbox.insights.periods import Period
     from posthog_mcp.sandbox.queries.asked import Answer
 
 _PERCENT = 100
@@ -28,8 +27,10 @@ async def web_overview(asking: Asking) -> Answer:
     """One item for each number, compared with the period before where that is asked for."""
     model = WebOverviewQuery.read(asking.asked.query)
     periods = await periods_of(asking, model)
-    now = await _numbers(asking, model, periods.now)
-    before = await _numbers(asking, model, periods.before) if periods.before else {}
+    now, before = [
+        await _numbers(asking, Asked(model, asking.world, periods.holds(), period)) if period else {}
+        for period in (periods.now, periods.before)
+    ]
     results = [
         _item(name, now[name], before.get(name), kind)
         for name, kind in (_CONVERSIONS if model.conversionGoal else _VISITS).items()
@@ -59,12 +60,12 @@ _CONVERSIONS: dict[str, Kind] = {
 }
 
 
-async def _numbers(asking: Asking, model: WebOverviewQuery, period: Period) -> dict[str, float | None]:
+async def _numbers(asking: Asking, asked: Asked) -> dict[str, float | None]:
     tree = query(
         "SELECT uniqExact(who) AS visitors, sum(views) AS views, count() AS sessions, avg(seconds) AS lasted,"
         " avg(bounced) AS bouncing, sum(conversions) AS converted,"
         " uniqExactIf(who, conversions > 0) AS converting FROM {visits}",
-        visits=visits(model, period, asking.world),
+        visits=visits(asked),
     )
     ((visitors, views, sessions, lasted, bouncing, converted, converting),) = await asking.rows(tree)
     return {

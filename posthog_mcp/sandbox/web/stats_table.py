@@ -11,13 +11,12 @@ from posthog_mcp.sandbox.experiments.trees import query
 from posthog_mcp.sandbox.http.errors import invalid
 from posthog_mcp.sandbox.web.breakdowns import CAN_BE_MISSING, Breakdown, value_of
 from posthog_mcp.sandbox.web.models import WebQuery
-from posthog_mcp.sandbox.web.visits import periods_of, visits
+from posthog_mcp.sandbox.web.visits import Asked, periods_of, visits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from posthog_mcp.sandbox.insights.asking import Asking
-    from posthog_mcp.sandbox.insights.periods import Period
     from posthog_mcp.sandbox.queries.asked import Answer
 
 _LIMIT = 100
@@ -87,8 +86,12 @@ async def web_stats_table(asking: Asking) -> Answer:
     model = WebStatsTableQuery.read(asking.asked.query)
     measures = _measures(model)
     periods = await periods_of(asking, model)
-    now = await _lines(asking, model, periods.now)
-    before = await _lines(asking, model, periods.before) if periods.before else None
+    # Only where two periods must be told apart does it matter when a session began.
+    begun = periods.now if periods.before else None
+    now = await _lines(asking, model, Asked(model, asking.world, periods.holds(), begun))
+    before = None
+    if periods.before:
+        before = await _lines(asking, model, Asked(model, asking.world, periods.holds(), periods.before))
     rows = [
         [
             value,
@@ -123,24 +126,23 @@ def _measures(model: WebStatsTableQuery) -> tuple[Measure, ...]:
     return (_VISITORS, _VIEWS, _BOUNCES) if model.includeBounceRate else (_VISITORS, _VIEWS)
 
 
-async def _lines(asking: Asking, model: WebStatsTableQuery, period: Period) -> dict[Any, Line]:
-    found = await _by_value(asking, model, period, model.breakdownBy)
+async def _lines(asking: Asking, model: WebStatsTableQuery, asked: Asked) -> dict[Any, Line]:
+    found = await _by_value(asking, model, asked, model.breakdownBy)
     if model.includeBounceRate and model.breakdownBy == "Page":
         # A page's bounces are those of the sessions that entered there.
-        entered = await _by_value(asking, model, period, "InitialPage")
+        entered = await _by_value(asking, model, asked, "InitialPage")
         for value, line in found.items():
             line.bouncing = entered[value].bouncing if value in entered else None
     return found
 
 
 async def _by_value(
-    asking: Asking, model: WebStatsTableQuery, period: Period, breakdown: Breakdown
+    asking: Asking, model: WebStatsTableQuery, asked: Asked, breakdown: Breakdown
 ) -> dict[Any, Line]:
-    world = asking.world
     rules: list[Json] = asking.asked.sandbox.project.settings["path_cleaning_filters"] or []
     cleaning = rules if model.doPathCleaning else []
     value = value_of(breakdown, hosts=bool(model.includeHost), cleaning=cleaning)
-    tree = query(_BY_VALUE, visits=visits(model, period, world, value))
+    tree = query(_BY_VALUE, visits=visits(asked, value))
     rows = [(_key(row[0]), Line(*row[1:])) for row in await asking.rows(tree)]
     return {value: line for value, line in rows if breakdown in CAN_BE_MISSING or not _missing(value)}
 

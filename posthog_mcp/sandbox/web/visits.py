@@ -14,6 +14,8 @@ from posthog_mcp.sandbox.insights.periods import period_of, previous_of
 from posthog_mcp.sandbox.web.models import ActionGoal
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from posthog_mcp.hogql import ast
     from posthog_mcp.sandbox.compiler.world import World
     from posthog_mcp.sandbox.insights.asking import Asking
@@ -30,6 +32,10 @@ class Periods:
     now: Period
     before: Period | None
 
+    def holds(self) -> ast.Expr:
+        """Whether an event lies in either of them."""
+        return any_of([between(one.start, one.end) for one in (self.now, self.before) if one])
+
 
 async def periods_of(asking: Asking, model: WebQuery) -> Periods:
     """The periods of a query.
@@ -45,33 +51,49 @@ async def periods_of(asking: Asking, model: WebQuery) -> Periods:
     return Periods(now, previous_of(now, model.dateRange, compared, asking.world))
 
 
-def visits(model: WebQuery, period: Period, world: World, value: ast.Expr | None = None) -> ast.SelectQuery:
-    """`visit, who, views, seconds, bounced, conversions`, and `value` where there is one to split by.
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Which visits: their events lie in `events`; with `begun`, their sessions began in that period."""
 
-    When a visit was is decided by the start of its session; filters narrow its events.
+    model: WebQuery
+    world: World
+    events: ast.Expr
+    begun: Period | None
+
+
+def visits(asked: Asked, value: ast.Expr | None = None) -> ast.SelectQuery:
+    """`visit, who, views, seconds, bounced, conversions`, and `value` where there is one to split by.
 
     Raises:
         CompileError: A filter cannot be run, or the action is gone.
     """
+    model, world = asked.model, asked.world
     goal = _goal(model, world)
-    counted = expr(_VIEW) if goal is None else any_of([expr(_VIEW), goal])
-    filters = [property_filters(model.properties)]
+    conditions = [
+        expr(_VIEW) if goal is None else any_of([expr(_VIEW), goal]),
+        asked.events,
+        expr("notEmpty($session_id)"),
+        property_filters(model.properties),
+    ]
+    if asked.begun:
+        conditions.append(between(asked.begun.start, asked.begun.end, "session.$start_timestamp"))
     if model.filterTestAccounts:
-        filters.append(property_filters(world.test_account_filters))
+        conditions.append(property_filters(world.test_account_filters))
     split = "" if value is None else "{value} AS value, "
     return query(
         f"SELECT {split}$session_id AS visit, any(person_id) AS who, countIf({_VIEW}) AS views,"  # noqa: S608 - words of ours
         " any(session.$session_duration) AS seconds, any(session.$is_bounce) AS bounced,"
-        " countIf({goal}) AS conversions FROM events"
-        " WHERE {counted} AND session.$start_timestamp >= {start} AND session.$start_timestamp <= {end}"
-        f" AND {{filters}} GROUP BY {'' if value is None else 'value, '}visit",
+        " countIf({goal}) AS conversions FROM events WHERE {conditions}"
+        f" GROUP BY {'' if value is None else 'value, '}visit",
         goal=constant(value=False) if goal is None else goal,
-        counted=counted,
-        start=moment(period.start),
-        end=moment(period.end),
-        filters=all_of(filters),
+        conditions=all_of(conditions),
         **({} if value is None else {"value": value}),
     )
+
+
+def between(first: datetime, last: datetime, at: str = "timestamp") -> ast.Expr:
+    """Whether a time lies between both, which belong to it."""
+    return expr(f"{at} >= {{first}} AND {at} <= {{last}}", first=moment(first), last=moment(last))
 
 
 def _goal(model: WebQuery, world: World) -> ast.Expr | None:
