@@ -1,0 +1,75 @@
+"""The typed queries by the tool that asks them, for tools that take a query as `tool` and `arguments`."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import ValidationError
+
+from posthog_mcp.tool.context import ToolFailure
+from posthog_mcp.tool.insight_answers import Asked
+from posthog_mcp.tool.insight_funnels import QueryFunnel, funnel_query, funnel_table
+from posthog_mcp.tool.insight_more import (
+    QueryLifecycle,
+    QueryPaths,
+    QueryStickiness,
+    lifecycle_query,
+    lifecycle_table,
+    paths_query,
+    paths_table,
+    stickiness_query,
+    stickiness_table,
+)
+from posthog_mcp.tool.insight_retention import QueryRetention, retention_query, retention_table
+from posthog_mcp.tool.insight_trends import QueryTrends, trends_query, trends_table
+
+if TYPE_CHECKING:
+    from posthog_mcp.render import Table
+    from posthog_mcp.tool.context import Context, Project
+    from posthog_mcp.tool.insight_arguments import InsightInput
+
+Json = dict[str, Any]
+QueryTool = Literal[
+    "query_trends", "query_funnel", "query_retention", "query_paths", "query_lifecycle", "query_stickiness"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of typed query: its arguments, how PostHog is asked, and how the answer is shown."""
+
+    input: type[InsightInput]
+    query: Callable[[Context, Project, Any], Awaitable[Json]]
+    table: Callable[[Asked[Any], Json], Table]
+
+
+KINDS: dict[str, Kind] = {
+    "query_trends": Kind(QueryTrends, trends_query, trends_table),
+    "query_funnel": Kind(QueryFunnel, funnel_query, funnel_table),
+    "query_retention": Kind(QueryRetention, retention_query, retention_table),
+    "query_paths": Kind(QueryPaths, paths_query, paths_table),
+    "query_lifecycle": Kind(QueryLifecycle, lifecycle_query, lifecycle_table),
+    "query_stickiness": Kind(QueryStickiness, stickiness_query, stickiness_table),
+}
+
+
+def arguments_of(tool: str, arguments: Json) -> Any:
+    """The arguments of a query that is named to another tool.
+
+    Raises:
+        ToolFailure: They do not fit the tool.
+    """
+    model = KINDS[tool].input
+    names = ", ".join(name for name in model.model_fields if name not in ("project_id", "format"))
+    try:
+        return model.model_validate({key: value for key, value in arguments.items() if key != "project_id"})
+    except ValidationError as error:
+        problem = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in problem["loc"])
+        raise ToolFailure(
+            f"`arguments` do not fit {tool}.",
+            f"{where}: {problem['msg'].removeprefix('Value error, ')}." if where else f"{problem['msg']}.",
+            f"It takes {names}.",
+        ) from None

@@ -1,0 +1,144 @@
+"""Paths, lifecycle and stickiness: their arguments, PostHog's queries, and the answers as tables."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from posthog_mcp.render import Table
+from posthog_mcp.tool.insight_answers import NOTHING, Asked, about, duration, number, percent, unfinished
+from posthog_mcp.tool.insight_arguments import InsightInput, Interval, StepRows, StepText, common, node
+
+if TYPE_CHECKING:
+    from posthog_mcp.tool.context import Context, Project
+
+Json = dict[str, Any]
+_OF = {
+    "pages": ["$pageview"],
+    "screens": ["$screen"],
+    "events": ["custom_event"],
+    "all": ["$pageview", "$screen", "custom_event"],
+}
+_STATUSES = ("new", "returning", "resurrecting", "dormant")
+
+
+class QueryPaths(InsightInput):
+    """Arguments of query_paths."""
+
+    of: Literal["pages", "screens", "events", "all"] = Field("pages", description="Events: custom ones.")
+    start: str = Field("", description="Only from this item on.")
+    end: str = Field("", description="Only up to this one.")
+    group: list[str] = Field(default_factory=list[str], description="Taken as one: /product/*.")
+    exclude: list[str] = Field(default_factory=list[str], description="Items left out.")
+    steps: int = Field(5, ge=2, le=20, description="Longest path.")
+    edges: int = Field(30, ge=1, le=200, description="How many to show.")
+
+
+async def paths_query(ctx: Context, project: Project, args: QueryPaths) -> Json:
+    """The arguments as a PathsQuery."""
+    filters: Json = {"includeEventTypes": _OF[args.of], "stepLimit": args.steps, "edgeLimit": args.edges}
+    given = {
+        "startPoint": args.start,
+        "endPoint": args.end,
+        "pathGroupings": args.group,
+        "excludeEvents": args.exclude,
+    }
+    filters |= {name: value for name, value in given.items() if value}
+    return {"kind": "PathsQuery", "pathsFilter": filters, **await common(ctx, project, args)}
+
+
+def paths_table(asked: Asked[QueryPaths], answer: Json) -> Table:
+    """One row for each way from one item to the next."""
+    results: list[Json] = answer.get("results") or []
+    rows: list[list[Any]] = []
+    for one in results:
+        place, _, source = str(one["source"]).partition("_")
+        target = str(one["target"]).partition("_")[2]
+        took = duration((one.get("average_conversion_time") or 0) / 1_000)
+        rows.append([place, source, target, one.get("value"), took])
+    return Table(
+        about=[about("Paths", asked, answer)],
+        columns=["step", "from", "to", "times", "mean time"],
+        rows=rows,
+        outsiders=frozenset({"from", "to"}),
+        empty=["No path was found.", "Try `of` all, or leave out start and end.", *NOTHING],
+    )
+
+
+class QueryLifecycle(InsightInput):
+    """Arguments of query_lifecycle."""
+
+    series: StepText = Field(description='Event that is being active, or {"event":"","filters":[]}.')
+    interval: Interval = Field("day", description="Of the rows.")
+
+
+async def lifecycle_query(ctx: Context, project: Project, args: QueryLifecycle) -> Json:
+    """The arguments as a LifecycleQuery."""
+    return {
+        "kind": "LifecycleQuery",
+        "series": [await node(ctx, project, args.series)],
+        "interval": args.interval,
+        **await common(ctx, project, args),
+    }
+
+
+def lifecycle_table(asked: Asked[QueryLifecycle], answer: Json) -> Table:
+    """One row for each interval: who was new, returned, came back, went away."""
+    args = asked.args
+    results: list[Json] = answer.get("results") or []
+    by_status = {str(one.get("status")): one for one in results}
+    days: list[str] = results[0]["days"] if results else []
+    rows = [
+        [day, *(number(abs(by_status[status]["data"][place])) for status in _STATUSES if status in by_status)]
+        for place, day in enumerate(days)
+    ]
+    return Table(
+        about=[
+            about("Lifecycle", asked, answer),
+            unfinished(asked, answer, days, args.interval),
+        ],
+        columns=[args.interval, *(status for status in _STATUSES if status in by_status)],
+        rows=rows if any(any(row[1:]) for row in rows) else [],
+        empty=NOTHING,
+    )
+
+
+class QueryStickiness(InsightInput):
+    """Arguments of query_stickiness."""
+
+    series: StepRows = Field(
+        min_length=1, description='Events: ["order placed"], or {"event":"","filters":[]} each.'
+    )
+    interval: Interval = Field("day", description="What is counted.")
+    cumulative: bool = Field(default=False, description="n or more instead of exactly n.")
+
+
+async def stickiness_query(ctx: Context, project: Project, args: QueryStickiness) -> Json:
+    """The arguments as a StickinessQuery."""
+    return {
+        "kind": "StickinessQuery",
+        "series": [await node(ctx, project, one) for one in args.series],
+        "interval": args.interval,
+        "stickinessFilter": {"computedAs": "cumulative" if args.cumulative else "non_cumulative"},
+        **await common(ctx, project, args),
+    }
+
+
+def stickiness_table(asked: Asked[QueryStickiness], answer: Json) -> Table:
+    """One row for each number of intervals: how many people were active in that many."""
+    args = asked.args
+    results: list[Json] = answer.get("results") or []
+    rows: list[list[Any]] = []
+    for place, days in enumerate(results[0]["days"] if results else []):
+        cells = [(int(one["data"][place]), int(one.get("count") or 0)) for one in results]
+        if any(count for count, _ in cells):
+            rows.append([days, *(f"{count} ({percent(count, whole) or '0 %'})" for count, whole in cells)])
+    more = " or more" if args.cumulative else ""
+    names = [str(one.get("label") or place) for place, one in enumerate(results, 1)]
+    return Table(
+        about=[about("Stickiness", asked, answer)],
+        columns=[f"{args.interval}s{more}", *names],
+        rows=rows,
+        empty=NOTHING,
+    )

@@ -1,0 +1,135 @@
+"""Trends: their arguments, PostHog's query, and the answer as a table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from posthog_mcp.render import Table
+from posthog_mcp.tool.insight_answers import NOTHING, Asked, about, number, unfinished, value_in_words
+from posthog_mcp.tool.insight_arguments import (
+    MATHS,
+    Interval,
+    SeriesRows,
+    SplitInput,
+    breakdown,
+    common,
+    node,
+)
+
+if TYPE_CHECKING:
+    from posthog_mcp.tool.context import Context, Project
+
+Json = dict[str, Any]
+
+
+class QueryTrends(SplitInput):
+    """Arguments of query_trends."""
+
+    series: SeriesRows = Field(
+        min_length=1,
+        description='Rows: [{"event":"order placed","math":"sum","property":"total","filters":[]}]; event '
+        f'"" is all, or action an id. math: {MATHS}.',
+    )
+    interval: Interval = Field("day", description="Of rows.")
+    formula: str = Field("", description="A is the first series: A/B*100.")
+    compare: bool = Field(default=False, description="With the period before.")
+    total: bool = Field(default=False, description="One number for the whole period, people unique over it.")
+    breakdown_limit: int = Field(10, ge=1, le=100, description="Values shown.")
+
+
+async def trends_query(ctx: Context, project: Project, args: QueryTrends) -> Json:
+    """The arguments as a TrendsQuery."""
+    shown: Json = {"display": "ActionsBarValue" if args.total else "ActionsLineGraph"}
+    if args.formula:
+        shown["formulaNodes"] = [{"formula": args.formula}]
+    query: Json = {
+        "kind": "TrendsQuery",
+        "series": [await node(ctx, project, one) for one in args.series],
+        "interval": args.interval,
+        "trendsFilter": shown,
+        **await common(ctx, project, args),
+        **await breakdown(ctx, project, args, args.breakdown_limit),
+    }
+    if args.compare:
+        query["compareFilter"] = {"compare": True}
+    return query
+
+
+def trends_table(asked: Asked[QueryTrends], answer: Json) -> Table:
+    """One row for each interval; split by a property, one for each value."""
+    args = asked.args
+    results: list[Json] = answer.get("results") or []
+    axes: list[list[str]] = [one.get("days") or [] for one in results]
+    days = max(axes, key=len, default=list[str]())
+    told = [
+        about("Trends", asked, answer),
+        unfinished(asked, answer, days, args.interval),
+    ]
+    if args.breakdown:
+        return _by_value(args, results, days, told)
+    if args.total:
+        return Table(
+            about=told,
+            columns=["series", "value"],
+            rows=[[_name(args, one), number(one.get("aggregated_value"))] for one in results],
+            empty=NOTHING,
+        )
+    told.append(_totals(args, results))
+    if not any(any(one.get("data") or []) for one in results):
+        told.append(f"Nothing was counted. {NOTHING[0]}")
+    return Table(
+        about=told,
+        columns=[args.interval, *(_name(args, one) for one in results)],
+        rows=[[day, *(_at(one, place) for one in results)] for place, day in enumerate(days)],
+        empty=NOTHING,
+    )
+
+
+def _by_value(args: QueryTrends, results: list[Json], days: list[str], told: list[str]) -> Table:
+    several = len(args.series) > 1 and not args.formula
+    rows: list[list[Any]] = []
+    for one in results:
+        names = [_name(args, one)] if several or args.compare else []
+        value = value_in_words(one.get("breakdown_value"))
+        if args.total:
+            rows.append([*names, value, number(one.get("aggregated_value"))])
+        else:
+            rows.append([*names, value, number(one.get("count")), *map(number, one.get("data") or [])])
+    first = ["series"] if several or args.compare else []
+    return Table(
+        about=told,
+        columns=[*first, args.breakdown, "total", *([] if args.total else days)],
+        rows=rows,
+        outsiders=frozenset({args.breakdown}) if args.breakdown_on != "cohort" else frozenset(),
+        empty=NOTHING,
+    )
+
+
+def _at(one: Json, place: int) -> Any:
+    data: list[Any] = one.get("data") or []
+    return number(data[place]) if place < len(data) else None
+
+
+def _name(args: QueryTrends, one: Json) -> str:
+    """What was asked for, in the words it was asked in."""
+    action: Json | None = one.get("action")
+    name = args.formula or str(one.get("label") or "")
+    if action is not None:
+        order = int(action.get("order") or 0)
+        asked = args.series[order] if order < len(args.series) else None
+        name = str(action.get("custom_name") or action.get("name") or one.get("label"))
+        if asked and (asked.math != "total" or len(args.series) > 1):
+            name += f" {asked.math}" + (f" {asked.property}" if asked.property else "")
+    return f"{name} (before)" if one.get("compare_label") == "previous" else name
+
+
+def _totals(args: QueryTrends, results: list[Json]) -> str:
+    sums: list[str] = []
+    for one in results:
+        action: Json = one.get("action") or {}
+        # Unique people of single days do not add up.
+        if not args.formula and (action.get("math") or "total") in ("total", "sum"):
+            sums.append(f"{_name(args, one)} {number(one.get('count'))}")
+    return f"In all: {', '.join(sums)}." if sums else ""
