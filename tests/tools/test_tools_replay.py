@@ -7,6 +7,9 @@ from uuid import uuid4
 import httpx2
 import pytest
 
+# What a tool does is the same in both eras of the protocol.
+pytestmark = pytest.mark.parametrize("agent", ["auto"], indirect=True)
+
 START = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=3)
 
 
