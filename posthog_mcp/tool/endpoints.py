@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from posthog_mcp.api import Effect
 from posthog_mcp.api.described import endpoint_of
 from posthog_mcp.tool.api_description import operations
 from posthog_mcp.tool.arguments import ProjectInput
@@ -15,6 +16,8 @@ from posthog_mcp.tool.context import Context, ToolFailure
 if TYPE_CHECKING:
     from posthog_mcp.api import Endpoint
     from posthog_mcp.api.openapi import Operation
+
+__all__ = ["Asked", "asked", "endpoint_of", "named", "only_asks", "operations", "search"]
 
 _WORD = re.compile(r"[a-z0-9]+")
 _NAME = re.compile(r"\{(\w+)\}")
@@ -75,12 +78,19 @@ class Asked:
     Attributes:
         endpoint: What, with its effect and limits.
         params: What fills its path.
+        only_asks: It changes nothing, and is a GET or a POST.
         project: The project of its path, in words; empty where it has none.
     """
 
     endpoint: Endpoint
     params: Json
+    only_asks: bool
     project: str = ""
+
+
+def only_asks(operation: Operation) -> bool:
+    """Whether it changes nothing, and is a GET or a POST."""
+    return operation.method in ("GET", "POST") and endpoint_of(operation).effect is Effect.READ
 
 
 def named(known: tuple[Operation, ...], call: str) -> Operation | None:
@@ -118,11 +128,12 @@ async def asked(ctx: Context, call: str, ids: Json, project_id: int | None) -> A
         )
     if "project_id" in names:
         project = await ctx.project(ProjectInput(project_id=project_id))
-        return Asked(endpoint_of(operation), {**ids, "project_id": project.id}, str(project))
+        params = {**ids, "project_id": project.id}
+        return Asked(endpoint_of(operation), params, only_asks(operation), str(project))
     if ctx.settings.pinned_project_id:
         raise ToolFailure(
             f"{operation} was not called.",
             f"It is of no project, and this server is bound to project {ctx.settings.pinned_project_id}.",
             "Have a person do it in PostHog.",
         )
-    return Asked(endpoint_of(operation), ids)
+    return Asked(endpoint_of(operation), ids, only_asks(operation))

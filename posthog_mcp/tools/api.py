@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import Field
 
-from posthog_mcp.api import Effect
-from posthog_mcp.api.described import endpoint_of
-from posthog_mcp.api.openapi import Field as ApiField
 from posthog_mcp.api.requests import path_of
 from posthog_mcp.render import Record, Table, Text
 from posthog_mcp.render.record import dumps
-from posthog_mcp.tool import Access, Context, Input, JsonObject, ProjectInput, ToolFailure, endpoints, tool
-from posthog_mcp.tool.api_description import operations
+from posthog_mcp.tool import Access, Context, Input, JsonObject, ProjectInput, ToolFailure, tool
+
+if TYPE_CHECKING:
+    from posthog_mcp.api.openapi import Field as ApiField
 
 _MOST_FIELDS = 15
 _SHOWN_TO_A_PERSON = 500
@@ -38,7 +37,9 @@ async def find_endpoint(ctx: Context, args: FindEndpoint) -> Table:
 
     `with` names the tool that calls it; * marks what is required.
     """
-    known = await operations(ctx)
+    from posthog_mcp.tool import endpoints  # noqa: PLC0415 - 5 ms that most starts can do without
+
+    known = await endpoints.operations(ctx)
     exact = endpoints.named(known, args.search)
     found = [exact] if exact else endpoints.search(known, args.search)
     most = None if exact else _MOST_FIELDS
@@ -48,10 +49,10 @@ async def find_endpoint(ctx: Context, args: FindEndpoint) -> Table:
         rows=[
             [
                 str(one),
-                "read_endpoint" if _reads(endpoint_of(one).effect, one.method) else "write_endpoint",
+                "read_endpoint" if endpoints.only_asks(one) else "write_endpoint",
                 _listed(one.query, most),
                 _listed(one.body, most),
-                " ".join(endpoint_of(one).scopes),
+                " ".join(endpoints.endpoint_of(one).scopes),
                 one.summary,
             ]
             for one in found[: args.limit]
@@ -81,8 +82,10 @@ class ReadEndpoint(ProjectInput):
 @tool(area="api", access=Access.READ, title="Read an endpoint", default=False)
 async def read_endpoint(ctx: Context, args: ReadEndpoint) -> Table | Text:
     """Read from any endpoint of PostHog's API that find_endpoint shows and that changes nothing."""
+    from posthog_mcp.tool import endpoints  # noqa: PLC0415 - 5 ms that most starts can do without
+
     asked = await endpoints.asked(ctx, args.endpoint, args.ids, args.project_id)
-    if not _reads(asked.endpoint.effect, asked.endpoint.method):
+    if not asked.only_asks:
         raise ToolFailure(
             f"{asked.endpoint} was not called.",
             "It may change something, and read_endpoint only asks.",
@@ -96,10 +99,6 @@ async def read_endpoint(ctx: Context, args: ReadEndpoint) -> Table | Text:
     if listed is None:
         return Text(f"{about}{where}.", dumps(_only(answer, args.fields)))
     return _table(f"{about}{where}.", [_only(one, args.fields) for one in listed], total, args.query)
-
-
-def _reads(effect: Effect, method: str) -> bool:
-    return effect is Effect.READ and method in ("GET", "POST")
 
 
 def _objects(answer: Any) -> tuple[list[Json] | None, int | None]:
@@ -160,8 +159,10 @@ async def write_endpoint(ctx: Context, args: WriteEndpoint) -> Record:
     Prefer the tools made for the object: they check what is sent. Most objects are deleted by a PATCH with
     {"deleted": true}.
     """
+    from posthog_mcp.tool import endpoints  # noqa: PLC0415 - 5 ms that most starts can do without
+
     asked = await endpoints.asked(ctx, args.endpoint, args.ids, args.project_id)
-    if _reads(asked.endpoint.effect, asked.endpoint.method):
+    if asked.only_asks:
         raise ToolFailure(
             f"{asked.endpoint} was not called.", "It changes nothing.", "read_endpoint calls it unasked."
         )
