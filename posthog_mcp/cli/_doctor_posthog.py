@@ -180,6 +180,13 @@ async def _budgets(context: Context) -> Check:
         return Check("budgets", "note", "Off, as POSTHOG_MCP_LIMITS says.")
     scarce = [name for name, state in limits["limits"].items() if _is_scarce(state)]
     shared = f"counted for {limits['counted_for']}, shared by {limits['shared_by']}"
+    if settings.redis_url and "cannot be reached" in limits["shared_by"]:
+        return Check(
+            "budgets",
+            "warning",
+            f"They are {shared}.",
+            "Check POSTHOG_MCP_REDIS_URL and that Redis runs there: others do not see what is spent here.",
+        )
     if scarce:
         return Check(
             "budgets",

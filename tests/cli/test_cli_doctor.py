@@ -129,11 +129,15 @@ async def test_a_project_that_the_key_cannot_see_is_broken(run: Run, sandbox: Sa
     assert checks["project"]["state"] == "broken"
 
 
-async def test_budgets_that_are_nearly_spent_are_a_warning(run: Run, sandbox: SandboxProcess):
+async def test_budgets_that_are_nearly_spent_or_not_shared_are_a_warning(run: Run, sandbox: SandboxProcess):
     limits = {"POSTHOG_MCP_LIMITS": "crud=4/3600s"}
     _, checks = await examined(run, **sandbox.environment, **limits)
     assert checks["budgets"]["state"] == "warning"
     assert "crud" in checks["budgets"]["found"]
+    lost = {"POSTHOG_MCP_REDIS_URL": "redis://127.0.0.1:1"}
+    _, checks = await examined(run, **sandbox.environment, **lost)
+    assert checks["budgets"]["state"] == "warning"
+    assert "POSTHOG_MCP_REDIS_URL" in checks["budgets"]["next_step"]
     off = {"POSTHOG_MCP_LIMITS": "off"}
     assert (await examined(run, **sandbox.environment, **off))[1]["budgets"]["state"] == "note"
 
