@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 Values = dict[str, list[tuple[Any, int]]]
-"""By property: each value with how many people had it, most people first."""
+"""By property or flag: each value with how many people had it, most people first."""
 
 _FLAG = "$feature/"
 # What tells one group of people or machines from another, in the names of PostHog's SDKs.
@@ -37,10 +37,11 @@ _HAD = (
 _EVALUATED = (
     "SELECT properties.$feature_flag AS flag, toString(properties.$feature_flag_response) AS value,"
     " count(DISTINCT person_id) AS people FROM events WHERE event = '$feature_flag_called'"
-    " AND properties.$feature_flag IN {flags}"
     " AND timestamp >= toDateTime({since}) AND timestamp <= toDateTime({until})"
-    " GROUP BY flag, value ORDER BY people DESC LIMIT 1000"
 )
+_BY_VALUE = " GROUP BY flag, value ORDER BY people DESC LIMIT 1000"
+_FOR_EVERYONE = f"{_EVALUATED} AND properties.$feature_flag IN {{flags}}{_BY_VALUE}"
+_FOR_THEM = f"{_EVALUATED} AND person_id IN (SELECT person_id{_OF_THE_ISSUE}){_BY_VALUE}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,20 +68,26 @@ class Impact:
             found.setdefault(name, []).append((read(value), int(people)))
         return found
 
-    async def flags(self, values: Values, affected: int, most: int) -> list[Json]:
+    async def evaluated(self) -> Values:
+        """By flag: what was evaluated for the people in the period, whether or not their events say so."""
+        found: Values = {}
+        for flag, value, people in await self._rows(_FOR_THEM, issue=self.issue_id):
+            found.setdefault(flag, []).append((_on_or_off(_text(value)), int(people)))
+        return found
+
+    async def compared(self, flags: Values, affected: int, most: int) -> list[Json]:
         """What the people had for each flag, beside what everyone had for whom it was evaluated.
 
         Args:
-            values: From `values`.
+            flags: From `flags_in`, or from `evaluated`.
             affected: How many people the issue happened to.
             most: How many to give; those whose shares differ most come first.
         """
-        seen = {name.removeprefix(_FLAG): had for name, had in values.items() if name.startswith(_FLAG)}
-        if not seen:
+        if not flags:
             return []
-        usual = await self._usual(list(seen))
+        usual = await self._usual(list(flags))
         found: list[tuple[float, Json]] = []
-        for flag, had in seen.items():
+        for flag, had in flags.items():
             for value, people in had:
                 share = round(people / max(affected, 1), 3)
                 told: Json = {"flag": flag, "value": value, "people": people, "share": share}
@@ -92,7 +99,7 @@ class Impact:
 
     async def _usual(self, flags: list[str]) -> dict[str, dict[str, float]]:
         """By flag and value: the share of the people for whom the flag was evaluated."""
-        rows = await self._rows(_EVALUATED, flags=flags)
+        rows = await self._rows(_FOR_EVERYONE, flags=flags)
         people: dict[str, dict[str, int]] = {}
         for flag, value, count in rows:
             people.setdefault(flag, {})[_text(value)] = int(count)
@@ -103,6 +110,11 @@ class Impact:
 
     async def _rows(self, hogql: str, **values: Any) -> list[list[Any]]:
         return await rows_of(self.ctx, self.project, hogql, since=self.since, until=self.until, **values)
+
+
+def flags_in(values: Values) -> Values:
+    """The flags among `Impact.values`, by key."""
+    return {name.removeprefix(_FLAG): had for name, had in values.items() if name.startswith(_FLAG)}
 
 
 def people_by(values: Values) -> Json:
@@ -117,3 +129,7 @@ def people_by(values: Values) -> Json:
 def _text(value: Any) -> str:
     """The value as flags write it: PostHog shows booleans as 1, true or True, by version and type."""
     return {"1": "true", "0": "false"}.get(str(value).lower(), str(value).lower())
+
+
+def _on_or_off(value: str) -> str | bool:
+    return {"true": True, "false": False}.get(value, value)

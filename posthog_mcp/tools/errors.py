@@ -10,7 +10,7 @@ from posthog_mcp.render import Record, Table
 from posthog_mcp.tool import Access, Context, Project, ProjectInput, ToolFailure, tool
 from posthog_mcp.tool.asking import answer_of, period
 from posthog_mcp.tool.difference import difference
-from posthog_mcp.tool.error_impact import Impact, people_by
+from posthog_mcp.tool.error_impact import Impact, flags_in, people_by
 from posthog_mcp.tool.error_issues import assignee, event_properties, exceptions, place, releases, trend
 from posthog_mcp.tool.filter_rows import FilterRows, event_filters
 from posthog_mcp.tool.filters import Filter
@@ -30,8 +30,10 @@ _STATES = {
 _PARTS = 8  # of the period, for the trend
 _MOST_PEOPLE, _MOST_FLAGS = 10, 15
 _NO_FLAGS = (
-    "The events name no flags. PostHog's web SDK adds them by itself, server SDKs with send_feature_flags."
+    "The events name no flags, and none was evaluated for these people. PostHog's web SDK adds flags to "
+    "events by itself, server SDKs with send_feature_flags."
 )
+_EVALUATED_FLAGS = "The events name no flags: these were evaluated for the same people in the period. "
 _FLAGS = (
     "share: of the people this happened to; usual_share: of all for whom the flag was evaluated in the "
     "period. Far apart: the flag may have to do with it."
@@ -148,8 +150,10 @@ async def get_error(ctx: Context, args: GetError) -> Record:
     data |= {"last_seen": counted.get("last_seen"), "trend": trend(counted), "latest": _latest(counted)}
     impact = Impact(ctx, project, issue["id"], since, until)
     values = await impact.values()
-    flags = await impact.flags(values, totals.get("users") or 0, _MOST_FLAGS)
-    data |= {"flags_about": _FLAGS if flags else _NO_FLAGS, "flags": flags}
+    named = flags_in(values)
+    flags = await impact.compared(named or await impact.evaluated(), totals.get("users") or 0, _MOST_FLAGS)
+    source = "" if named else _EVALUATED_FLAGS
+    data |= {"flags_about": source + _FLAGS if flags else _NO_FLAGS, "flags": flags}
     data |= {"people_by": people_by(values), "people": await impact.people(_MOST_PEOPLE)}
     return Record(data, _OUTSIDERS)
 

@@ -152,6 +152,17 @@ async def test_an_error_that_did_not_happen_in_the_period_is_told_all_the_same(a
     assert "people" not in error
 
 
+async def test_where_events_name_no_flags_those_evaluated_for_the_people_are_told(agent, happened, name):
+    asked = [
+        ("$feature_flag_called", f"{person}-{name}", 2, {"$feature_flag": name, "$feature_flag_response": on})
+        for person, on in (("ann", True), ("bob", False), ("cat", False))
+    ]
+    await happened([*asked, ("$exception", f"ann-{name}", 1, raised(name, name))])
+    error = await agent.record("get_error", error_id=await error_id(agent, name))
+    assert error["flags"] == [{"flag": name, "value": True, "people": 1, "share": 1.0, "usual_share": 0.333}]
+    assert error["flags_about"].startswith("The events name no flags: these were evaluated")
+
+
 async def test_where_events_name_no_flags_it_says_how_they_would(agent, happened, name):
     await happened([("$exception", f"ann-{name}", 1, raised(name, name))])
     error = await agent.record("get_error", error_id=await error_id(agent, name))
