@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from posthog_mcp.tool.arguments import Input, JsonArray
+from posthog_mcp.tool.filter_rows import read_list
 from posthog_mcp.tool.filters import Filter, posthog_filter
 
 Json = dict[str, Any]
@@ -115,6 +116,21 @@ class Metric(Input):
         if period is None:
             raise ValueError(f"`returns` {self.returns} is no period: write 1-7d, 2-4w or 1-24h")
         return int(period[1]), int(period[2]), _UNITS[period[3]]
+
+
+_EXAMPLE = '[{"type":"funnel","events":[{"event":"order placed"}]}]'
+METRICS = (
+    f"{_EXAMPLE}. type: funnel (did all events in order), mean (one event), ratio (first by second), retention "
+    '(did first, then second within returns, "1-7d"). Also name, goal increase|decrease, secondary, window '
+    '"7d". Of an event also math total|sum|avg|min|max|unique_session, property, filters as '
+    '[{"property":"plan","value":"pro","on":"person"}].'
+)
+Metrics = Annotated[
+    list[Metric],
+    BeforeValidator(lambda value: read_list(Metric, value, _EXAMPLE)),
+    WithJsonSchema({"type": "string"}),
+]
+"""An argument of metrics: in the schema JSON text, described by `METRICS`; a real list is taken as well."""
 
 
 def posthog_metric(metric: Metric) -> Json:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, model_validator
 
-from posthog_mcp.tool.arguments import Input, JsonArray, JsonObject
+from posthog_mcp.tool.arguments import Input, JsonObject
 from posthog_mcp.tool.context import ToolFailure
+from posthog_mcp.tool.filter_rows import FilterRows
 from posthog_mcp.tool.filters import Filter
-from posthog_mcp.tool.flags import Share, Variant, check_shares, payload_texts, posthog_rows
+from posthog_mcp.tool.flags import Share, Variant, Variants, payload_texts, posthog_rows
 
 if TYPE_CHECKING:
     from posthog_mcp.tool.context import Context, Project
@@ -43,7 +44,6 @@ _OPERANDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "set_tags": (("tags",), ()),
     "set_description": (("description",), ()),
 }
-_Model = TypeVar("_Model", bound=Input)
 Json = dict[str, Any]
 
 
@@ -55,13 +55,13 @@ class FlagChange(Input):
         0, ge=0, description="Which of who_gets_it, from 1; the place of one to add. Default the only one."
     )
     rollout_percentage: Share = Field(100, description="Of set_rollout, add_condition.")
-    where: JsonArray = Field(
-        default_factory=list,
+    where: FilterRows = Field(
+        default_factory=list[Filter],
         description='Of add_condition: rows as in create_flag: [{"property":"plan","value":"pro"}].',
     )
     variant: str = Field("", max_length=200, description="Of add_condition: what all in it get.")
-    variants: JsonArray = Field(
-        default_factory=list,
+    variants: Variants = Field(
+        default_factory=list[Variant],
         description='All of them: [{"key":"control","rollout_percentage":50},…]; [] makes it on or off.',
     )
     payloads: JsonObject = Field(
@@ -70,18 +70,6 @@ class FlagChange(Input):
     )
     tags: list[str] = Field(default_factory=list[str], max_length=50, description="All of them.")
     description: str = Field("", max_length=4_000, description='"" clears it.')
-
-    @field_validator("where")
-    @classmethod
-    def _rows(cls, value: list[Any]) -> list[Filter]:
-        return [_read(Filter, row, place, "where") for place, row in enumerate(value)]
-
-    @field_validator("variants")
-    @classmethod
-    def _shares(cls, value: list[Any]) -> list[Variant]:
-        variants = [_read(Variant, item, place, "variants") for place, item in enumerate(value)]
-        check_shares(variants)
-        return variants
 
     @model_validator(mode="after")
     def _fits(self) -> FlagChange:
@@ -95,25 +83,6 @@ class FlagChange(Input):
         if missing:
             raise ValueError(f"{self.do} needs `{missing[0]}`")
         return self
-
-
-def read_changes(value: list[Any]) -> list[FlagChange]:
-    """Changes from JSON.
-
-    Raises:
-        ValueError: With words for the caller.
-    """
-    return [_read(FlagChange, item, place, "changes") for place, item in enumerate(value)]
-
-
-def _read(model: type[_Model], value: Any, place: int, name: str) -> _Model:
-    try:
-        return model.model_validate(value)
-    except ValidationError as error:
-        problem = error.errors(include_url=False)[0]
-        where = ".".join(map(str, problem["loc"]))
-        words = problem["msg"].removeprefix("Value error, ")
-        raise ValueError(f"{name}[{place}]{f'.{where}' if where else ''}: {words}") from None
 
 
 @dataclass(slots=True)

@@ -6,12 +6,13 @@ import difflib
 import json
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from posthog_mcp.api.errors import NotFound, PostHogError
 from posthog_mcp.render.flags import conditions
 from posthog_mcp.tool.arguments import Input
 from posthog_mcp.tool.context import ToolFailure
+from posthog_mcp.tool.filter_rows import read_list
 from posthog_mcp.tool.filters import Filter, posthog_filter
 from posthog_mcp.tool.group_types import group_types, number_of
 
@@ -61,6 +62,15 @@ class Variant(Input):
     name: str = Field("", max_length=400, description="For people.")
 
 
+_VARIANTS = '[{"key":"control","rollout_percentage":50},{"key":"test","rollout_percentage":50}]'
+
+
+def _variants(value: Any) -> list[Variant]:
+    variants = read_list(Variant, value, _VARIANTS)
+    check_shares(variants)
+    return variants
+
+
 def check_shares(variants: list[Variant]) -> None:
     """Refuse variants that do not share everybody out.
 
@@ -72,6 +82,10 @@ def check_shares(variants: list[Variant]) -> None:
     keys = [item.key for item in variants]
     if len(set(keys)) < len(keys):
         raise ValueError("two of `variants` have the same key")
+
+
+Variants = Annotated[list[Variant], BeforeValidator(_variants), WithJsonSchema({"type": "string"})]
+"""An argument of variants, whose shares add up: in the schema JSON text; a real list is taken as well."""
 
 
 def payload_texts(payloads: Json) -> dict[str, str]:

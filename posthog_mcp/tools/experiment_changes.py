@@ -8,7 +8,7 @@ from posthog_mcp.render import Record
 from posthog_mcp.render.flags import conditions, variants
 from posthog_mcp.tool import Access, Context, Project, ToolFailure, tool
 from posthog_mcp.tool.difference import difference
-from posthog_mcp.tool.experiment_metrics import Metric, metric_name, posthog_metric
+from posthog_mcp.tool.experiment_metrics import METRICS, Metric, Metrics, metric_name, posthog_metric
 from posthog_mcp.tool.experiments import (
     ONE,
     OneExperiment,
@@ -30,9 +30,7 @@ class UpdateExperiment(OneExperiment):
 
     name: str = Field("", max_length=400, description="New name.")
     description: str | None = Field(None, max_length=3_000, description='New hypothesis; "" clears.')
-    add_metrics: list[Metric] = Field(
-        default_factory=list[Metric], max_length=20, description="Metrics to add."
-    )
+    add_metrics: Metrics = Field(default_factory=list[Metric], description=f"Metrics to add: {METRICS}")
     remove_metrics: list[str] = Field(
         default_factory=list[str], max_length=20, description="Names or uuids of metrics to take out."
     )

@@ -7,11 +7,11 @@ from pydantic import Field, model_validator
 from posthog_mcp.render import Record
 from posthog_mcp.render.flags import variants
 from posthog_mcp.tool import Access, Context, Project, ProjectInput, ToolFailure, tool
-from posthog_mcp.tool.experiment_metrics import Metric, posthog_metric
+from posthog_mcp.tool.experiment_metrics import METRICS, Metric, Metrics, posthog_metric
 from posthog_mcp.tool.experiment_sample import Plan, plan_sample
 from posthog_mcp.tool.experiments import LIST, exposure_config, flag_of, shares_of, whole
 from posthog_mcp.tool.flags import LIST as FLAGS
-from posthog_mcp.tool.flags import Share, Variant, check_shares
+from posthog_mcp.tool.flags import Share, Variant, Variants
 
 Json = dict[str, Any]
 _LONG_DAYS = 90
@@ -28,15 +28,12 @@ class CreateExperiment(ProjectInput):
         pattern=r"^[a-zA-Z0-9_-]+$",
         description="A new flag's key, or an existing multivariate flag's, taken as it is.",
     )
-    variants: list[Variant] = Field(
+    variants: Variants = Field(
         default_factory=list[Variant],
-        max_length=20,
-        description="With control. Default: control and test, half each.",
+        description='[{"key":"control","rollout_percentage":50},…]. Default: control and test, half each.',
     )
     rollout_percentage: Share = Field(100, description="Share of people in it.")
-    metrics: list[Metric] = Field(
-        default_factory=list[Metric], max_length=20, description="What it is judged by."
-    )
+    metrics: Metrics = Field(default_factory=list[Metric], description=f"What it is judged by: {METRICS}")
     exposure_event: str = Field(
         "", max_length=200, description="Exposes, instead of the flag call; has $feature/<key>."
     )
@@ -53,7 +50,6 @@ class CreateExperiment(ProjectInput):
 
     @model_validator(mode="after")
     def _fits(self) -> "CreateExperiment":
-        check_shares(self.variants)
         keys = [variant.key for variant in self.variants]
         if keys and (len(keys) < 2 or "control" not in keys):  # noqa: PLR2004 - something to compare
             raise ValueError("`variants` must be at least two, one of them `control`")

@@ -10,13 +10,15 @@ from posthog_mcp.render import Record
 from posthog_mcp.render.flags import conditions
 from posthog_mcp.tool import Access, Context, JsonArray, Project, ProjectInput, ToolFailure, tool
 from posthog_mcp.tool.difference import difference
-from posthog_mcp.tool.flag_changes import Draft, FlagChange, draft, read_changes
+from posthog_mcp.tool.filter_rows import read_list
+from posthog_mcp.tool.flag_changes import Draft, FlagChange, draft
 from posthog_mcp.tool.flag_simulation import simulate
 from posthog_mcp.tool.flag_users import users_of
 from posthog_mcp.tool.flags import conditions_of, find_flag, names_of_groups
 
 _REACH = "/api/projects/{project_id}/feature_flags/user_blast_radius/"
 _MOST_REACHES = 5  # each counts everybody
+_CHANGES = '[{"do":"set_rollout","condition":1,"rollout_percentage":50}]'
 Json = dict[str, Any]
 
 
@@ -24,9 +26,7 @@ class PreviewFlagChange(ProjectInput):
     """Arguments of preview_flag_change."""
 
     flag: str = Field(min_length=1, max_length=400, description="The flag's key, or its id.")
-    changes: JsonArray = Field(
-        description='As update_flag takes them: [{"do":"set_rollout","condition":1,"rollout_percentage":50}].'
-    )
+    changes: JsonArray = Field(description=f"As update_flag takes them: {_CHANGES}.")
     days: int = Field(7, ge=1, le=90, description="Simulate for those active within so many days.")
     people: int = Field(1000, ge=1, le=10_000, description="The most to simulate, latest first.")
 
@@ -35,7 +35,7 @@ class PreviewFlagChange(ProjectInput):
     def _changes(cls, value: list[Any]) -> list[FlagChange]:
         if not value:
             raise ValueError("is empty: give at least one change")
-        return read_changes(value)
+        return read_list(FlagChange, value, _CHANGES)
 
 
 @tool(

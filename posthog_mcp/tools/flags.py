@@ -9,6 +9,7 @@ from posthog_mcp.render import Record, Table
 from posthog_mcp.render.flags import conditions, variants
 from posthog_mcp.tool import Access, Context, JsonObject, Project, ProjectInput, ToolFailure, tool
 from posthog_mcp.tool.difference import Change, difference
+from posthog_mcp.tool.filter_rows import FilterRows
 from posthog_mcp.tool.filters import Filter
 from posthog_mcp.tool.flag_changes import FlagChange, draft
 from posthog_mcp.tool.flag_users import dependents_of, users_of
@@ -17,7 +18,7 @@ from posthog_mcp.tool.flags import (
     ONE,
     Share,
     Variant,
-    check_shares,
+    Variants,
     find_flag,
     group_index,
     names_of_groups,
@@ -116,18 +117,18 @@ class CreateFlag(ProjectInput):
     description: str = Field("", max_length=400, description="What it is for.")
     active: bool = Field(default=True, description="On from the start.")
     rollout_percentage: Share = Field(100, description="Share of those that match.")
-    conditions: list[Filter] = Field(
+    conditions: FilterRows = Field(
         default_factory=list[Filter],
-        max_length=50,
-        description="Who can get it: all rows must hold; none for everyone.",
+        description="Who can get it, JSON rows that must all hold; none for everyone. "
+        '[{"property":"plan","operator":"exact","value":"pro","on":"person"}]; on is also cohort (its id as '
+        "property), flag (its key), group.",
     )
     group_type: str = Field(
         "", max_length=400, description="Decide for groups of this type, not for persons: company."
     )
-    variants: list[Variant] = Field(
+    variants: Variants = Field(
         default_factory=list[Variant],
-        max_length=20,
-        description="For a multivariate flag; shares add up to 100.",
+        description='For a multivariate flag: [{"key":"control","rollout_percentage":50},…], 100 in all.',
     )
     payloads: JsonObject = Field(
         default_factory=dict,
@@ -150,7 +151,6 @@ class CreateFlag(ProjectInput):
             )
         if self.filters and not isinstance(self.filters.get("groups"), list):
             raise ValueError("`filters` needs `groups`, PostHog's list of release conditions")
-        check_shares(self.variants)
         if self.remote_config and (self.variants or self.conditions):
             raise ValueError("a `remote_config` flag has a payload alone, no `variants` or `conditions`")
         if self.remote_config and not (self.filters or "true" in self.payloads):

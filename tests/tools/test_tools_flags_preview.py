@@ -194,7 +194,7 @@ async def test_a_preview_survives_a_query_that_fails(agent, sandbox, name):
     ("changes", "words"),
     [
         ([], "at least one change"),
-        ([{"do": "explode"}], "changes[0].do"),
+        ([{"do": "explode"}], "[0].do"),
         ([{"do": "enable", "tags": []}], "takes nothing else"),
         ("not json", "JSON"),
     ],
