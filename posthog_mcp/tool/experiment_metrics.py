@@ -120,7 +120,7 @@ class Metric(Input):
 
 _EXAMPLE = '[{"type":"funnel","events":[{"event":"order placed"}]}]'
 METRICS = (
-    f"{_EXAMPLE}. type: funnel (did all events in order), mean (one event), ratio (first by second), retention "
+    f"{_EXAMPLE}. type: funnel (did all in order), mean (one event), ratio (first by second), retention "
     '(did first, then second within returns, "1-7d"). Also name, goal increase|decrease, secondary, window '
     '"7d". Of an event also math total|sum|avg|min|max|unique_session, property, filters as '
     '[{"property":"plan","value":"pro","on":"person"}].'
