@@ -51,6 +51,8 @@ API_MODULES = (
     "experiment_saved_metrics",
     "surveys",
     "survey_answers",
+    "insights",
+    "dashboards",
     "error_tracking",
     "session_recordings",
     "openapi",
