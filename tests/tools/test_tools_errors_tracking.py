@@ -1,8 +1,12 @@
 """Errors are listed by whom they hit, looked into with the flags people had, and resolved."""
 
+import os
+import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+import anyio
 import httpx2
 import pytest
 
@@ -196,6 +200,14 @@ async def test_an_error_is_given_to_somebody_and_taken_back(agent, name, who):
 
 
 @pytest.mark.usefixtures("cart")
+async def test_what_was_changed_of_an_error_is_taken_back(agent, name):
+    issue = await error_id(agent, name)
+    resolved = await agent.record("update_error", error_id=issue, status="resolved")
+    await agent.record("undo_change", change=resolved["change"])
+    assert (await agent.record("get_error", error_id=issue))["status"] == "active"
+
+
+@pytest.mark.usefixtures("cart")
 async def test_a_dry_run_shows_the_change_and_makes_none(agent, name):
     issue = await error_id(agent, name)
     shown = await agent.record("update_error", error_id=issue, status="suppressed", dry_run=True)
@@ -228,3 +240,17 @@ async def test_nobody_by_that_email_is_an_error_that_changes_nothing(agent, name
     refusal = await agent.refusal("update_error", error_id=issue, assign_to="x@y.z", status="resolved")
     assert "No member of the organization has the email x@y.z." in refusal
     assert (await agent.record("get_error", error_id=issue))["status"] == "active"
+
+
+async def test_an_exception_of_posthogs_own_sdk_is_told_with_its_place(agent, sandbox, name):
+    command = [sys.executable, str(Path(__file__).parent / "sdk_errors.py"), name]
+    with anyio.fail_after(60):
+        await anyio.run_process(command, env={**os.environ, **sandbox.environment}, stderr=None)
+    own = [{"property": "$exception_fingerprint", "value": name, "on": "event"}]
+    (row,) = await agent.rows("list_errors", filters=own, search='"bad total"')
+    error = await agent.record("get_error", error_id=row[0])
+    (exception,) = error["latest"]["exceptions"]
+    assert (exception["type"], exception["message"]) == ("ValueError", "bad total 7")
+    assert exception["frames"][-1].endswith("sdk_errors.py:10 pay")
+    assert error["people"][0]["distinct_ids"] == [name]
+    assert [(flag["flag"], flag["value"]) for flag in error["flags"]] == [("checkout", "test")]
