@@ -117,7 +117,7 @@ class ProjectInput(Input):
 
     project_id: int | None = Field(
         None,
-        description="Project, from list_projects. Default: the configured or only one.",
+        description="Default: the configured or only project.",
     )
 
 

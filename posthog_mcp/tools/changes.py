@@ -36,7 +36,7 @@ class ListChanges(ProjectInput):
     offset: int = Field(0, ge=0, description="How many to skip.")
 
 
-@tool(area="project", access=Access.READ, title="List changes made by tools")
+@tool(area="project", access=Access.READ, title="List changes made by tools", default=False)
 async def list_changes(ctx: Context, args: ListChanges) -> Table:
     """List what tools of this server changed in the last 90 days, by whom and how. undo_change undoes one."""
     project = await ctx.project(args)

@@ -44,6 +44,7 @@ class ListDefinitions(ProjectInput):
     access=Access.READ,
     title="List events and properties",
     scopes=("event_definition:read", "property_definition:read", "query:read"),
+    default=False,
 )
 async def list_definitions(ctx: Context, args: ListDefinitions) -> Table:
     """List events with 30-day volume and when last seen, or properties with types; what the team noted."""

@@ -130,6 +130,7 @@ class AliasPerson(Sending):
     keys=("project",),
     destructive=True,
     idempotent=True,
+    default=False,
 )
 async def alias_person(ctx: Context, args: AliasPerson) -> Record:
     """Say that two ids are one person, which merges them for good; not if alias is identified already."""
@@ -216,7 +217,7 @@ class CaptureLlmGeneration(Sending, LlmEvent):
     """Arguments of capture_llm_generation."""
 
 
-@tool(area="events", access=Access.WRITE, title="Capture LLM use", keys=("project",))
+@tool(area="events", access=Access.WRITE, title="Capture LLM use", keys=("project",), default=False)
 async def capture_llm_generation(ctx: Context, args: CaptureLlmGeneration) -> Record:
     """Record the use of a language model for LLM analytics: a generation, or a trace, span, rating of one."""
     event = _about(ctx, args, args.posthog_name(), args.posthog_properties())

@@ -36,7 +36,13 @@ class ListQueryPersons(ProjectInput):
     offset: int = Field(0, ge=0, description="How many to skip.")
 
 
-@tool(area="insights", access=Access.READ, title="List persons behind a query", scopes=("query:read",))
+@tool(
+    area="insights",
+    access=Access.READ,
+    title="List persons behind a query",
+    scopes=("query:read",),
+    default=False,
+)
 async def list_query_persons(ctx: Context, args: ListQueryPersons) -> Table:
     """The people behind a number of query_trends, query_funnel and the like: who converted, who dropped out.
 

@@ -137,6 +137,7 @@ class GetRecording(ProjectInput):
     access=Access.READ,
     title="Look into a recording",
     scopes=("session_recording:read", "query:read"),
+    default=False,
 )
 async def get_recording(ctx: Context, args: GetRecording) -> Record:
     """One recording: who, how long, and what happened, each event with its second in the recording."""

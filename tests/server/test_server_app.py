@@ -99,4 +99,4 @@ async def test_the_name_of_the_client_reaches_the_tools(client: Client) -> None:
 def test_the_instructions_are_short_and_name_a_pinned_project(settings: Callable[..., Settings]) -> None:
     assert len(instructions(settings())) < 2_000
     assert "project 31337" in instructions(settings(pinned_project_id=31337))
-    assert "list_projects" not in instructions(settings(pinned_project_id=31337))
+    assert "project_id" not in instructions(settings(pinned_project_id=31337))

@@ -64,7 +64,8 @@ async def sandbox() -> AsyncIterator[SandboxProcess]:
 
 @pytest.fixture
 def settings(sandbox: SandboxProcess, tmp_path: Path) -> Settings:
-    return Settings.load({**sandbox.environment, "POSTHOG_MCP_DATA_DIR": str(tmp_path)})
+    own = {"POSTHOG_MCP_DATA_DIR": str(tmp_path), "POSTHOG_MCP_AREAS": "all"}
+    return Settings.load({**sandbox.environment, **own})
 
 
 @pytest.fixture
