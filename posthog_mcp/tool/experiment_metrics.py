@@ -53,6 +53,12 @@ class MetricEvent(Input):
         description='Only where: [{"property":"plan","operator":"exact","value":"pro","on":"person"}].',
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _named(cls, data: Any) -> Any:
+        # The name alone is an event without anything more to say.
+        return {"event": data} if isinstance(data, str) and not data.startswith("{") else data
+
     @model_validator(mode="after")
     def _fits(self) -> MetricEvent:
         if (self.math in _OF_PROPERTY) != bool(self.property):

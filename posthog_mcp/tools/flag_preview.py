@@ -80,6 +80,7 @@ async def preview_flag_change(ctx: Context, args: PreviewFlagChange) -> Record:
     async with anyio.create_task_group() as tasks:
         for part in (reach, simulation, used_by):
             tasks.start_soon(part)
+    data = {name: value for name, value in data.items() if value not in ([], {}) or name == "would_change"}
     return Record(data, outsiders=frozenset({"simulation", "simulation_failed"}))
 
 

@@ -202,6 +202,16 @@ async def test_a_dry_run_shows_the_request_and_makes_nothing(agent, name):
     assert "No rows." in await agent.ask("list_experiments", search=name)
 
 
+async def test_events_may_be_named_alone_and_metrics_come_as_text(agent, name):
+    metrics = '[{"type": "funnel", "events": ["signed up", {"event": "bought"}]}]'
+    dry = await agent.record("create_experiment", name=name, flag_key=name, dry_run=True, metrics=metrics)
+    series = dry["would_create"]["metrics"][0]["series"]
+    assert [step["event"] for step in series] == ["signed up", "bought"]
+    slip = '[{"type": "funnel", "events": [{"event": "a", "fliters": []}]}]'
+    refused = await agent.refusal("create_experiment", name=name, flag_key=name, metrics=slip)
+    assert "fliters" in refused
+
+
 async def test_an_event_nobody_ever_sent_is_no_slip_unless_said(agent, name):
     metric = {"type": "funnel", "events": [{"event": f"{name} happened"}]}
     refused = await agent.refusal("create_experiment", name=name, flag_key=name, metrics=[metric])
