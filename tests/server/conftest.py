@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from oauth_world import worlds
 from server_tools import TOOLS, Wait
 
 from posthog_mcp.server.app import App
@@ -26,3 +28,9 @@ def make_app(settings: Callable[..., Settings]) -> Callable[..., App]:
 def wait() -> Wait:
     """A tool that hangs until it is let go."""
     return Wait()
+
+
+@pytest.fixture
+def world(make_app: Callable[..., App]) -> Callable[..., Any]:
+    """Starts a service that trusts an issuer, and the issuer."""
+    return worlds(make_app)
