@@ -54,6 +54,19 @@ async def users_of(ctx: Context, project: Project, flag: Json) -> Users:
     return Users(flags, running, {kind: users for kind, users in named.items() if users})
 
 
+async def spoilt_by(ctx: Context, project: Project, flag: Json, body: Json) -> str:
+    """A sentence on the experiments that an update of these fields disturbs; empty where there are none."""
+    if not {"filters", "active"} & body.keys():
+        return ""
+    running = [name for name, state in await _experiments(ctx, project, flag) if state in _RUNS]
+    return spoilt(running) if running else ""
+
+
+def spoilt(running: list[str]) -> str:
+    """What to say of experiments that run on a flag whose conditions or variants change."""
+    return f"Experiments run on it: {', '.join(running)}. Whoever switches meanwhile spoils their results."
+
+
 async def _experiments(ctx: Context, project: Project, flag: Json) -> list[tuple[str, str]]:
     """Name and state of the experiments on a flag."""
     ids: list[Any] = flag.get("experiment_set") or []

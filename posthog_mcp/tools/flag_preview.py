@@ -13,7 +13,7 @@ from posthog_mcp.tool.difference import difference
 from posthog_mcp.tool.filter_rows import read_list
 from posthog_mcp.tool.flag_changes import Draft, FlagChange, draft
 from posthog_mcp.tool.flag_simulation import simulate
-from posthog_mcp.tool.flag_users import users_of
+from posthog_mcp.tool.flag_users import spoilt, users_of
 from posthog_mcp.tool.flags import conditions_of, find_flag, names_of_groups
 
 _REACH = "/api/projects/{project_id}/feature_flags/user_blast_radius/"
@@ -76,6 +76,8 @@ async def preview_flag_change(ctx: Context, args: PreviewFlagChange) -> Record:
         data["used_by"] = users.named
         if made.switches_off and users.flags:
             data["refused_because_needed_by"] = users.flags
+        if users.running and {"filters", "active"} & made.body.keys():
+            data["warning"] = spoilt(users.running)
 
     async with anyio.create_task_group() as tasks:
         for part in (reach, simulation, used_by):

@@ -12,7 +12,7 @@ from posthog_mcp.tool.difference import Change, difference
 from posthog_mcp.tool.filter_rows import FilterRows
 from posthog_mcp.tool.filters import Filter
 from posthog_mcp.tool.flag_changes import FlagChange, draft
-from posthog_mcp.tool.flag_users import dependents_of, users_of
+from posthog_mcp.tool.flag_users import dependents_of, spoilt_by, users_of
 from posthog_mcp.tool.flags import (
     LIST,
     ONE,
@@ -231,15 +231,17 @@ async def update_flag(ctx: Context, args: UpdateFlag) -> Record:
     flag = await _seen(ctx, project, args)
     made = await draft(ctx, project, flag, args.changes)
     needed_by = await dependents_of(ctx, project, flag) if made.switches_off else []
+    warning = await spoilt_by(ctx, project, flag, made.body)
+    warned = {"warning": warning} if warning else {}
     if args.dry_run:
-        dry = _dry(project, flag, made.body, difference(flag, made.after))
+        dry = _dry(project, flag, made.body, difference(flag, made.after)) | warned
         return Record(dry | ({"refused_because_needed_by": needed_by} if needed_by else {}))
     if not made.body:
         return Record({"changed": "nothing: it is so already"} | await whole(ctx, project, flag))
     if needed_by:
         raise _needed(flag, "switched off", needed_by)
     after = await _patch(ctx, project, flag, made.body)
-    return Record({"changed": _observed(flag, after)} | await whole(ctx, project, after))
+    return Record({"changed": _observed(flag, after)} | warned | await whole(ctx, project, after))
 
 
 class DeleteFlag(ChangeOne):

@@ -295,3 +295,16 @@ async def test_a_flag_that_others_need_is_named_with_them_and_stays_on(agent, na
     assert dry["refused_because_needed_by"] == [f"{name}-on-top"]
     rows = await agent.rows("evaluate_flags", distinct_id="u1", flags=[f"{name}-on-top"])
     assert rows[0][1] == "true"
+
+
+async def test_a_change_under_a_running_experiment_is_made_with_a_warning(agent, name):
+    metric = {"type": "funnel", "events": ["$pageview"]}
+    made = await agent.record("create_experiment", name=name, flag_key=name, metrics=[metric])
+    share = [{"do": "set_rollout", "rollout_percentage": 50}]
+    assert "warning" not in await agent.record("update_flag", flag=name, changes=share, dry_run=True)
+    await agent.record("change_experiment_state", experiment=name, action="launch")
+    said = f"Experiments run on it: {name} ({made['id']}). Whoever switches meanwhile spoils their results."
+    assert (await agent.record("preview_flag_change", flag=name, changes=share))["warning"] == said
+    assert (await agent.record("update_flag", flag=name, changes=share))["warning"] == said
+    tags = [{"do": "set_tags", "tags": ["cart"]}]
+    assert "warning" not in await agent.record("update_flag", flag=name, changes=tags)
