@@ -58,7 +58,7 @@ class _Answer:
         )
         yield self._event(2.1, "generation", **self._generation(question, answer, found, written))
         said = {"input_state": question, "output_state": answer, "is_error": failed}
-        yield self._event(2.2, "trace", span_name="Answer a search", latency=2.1, **said)
+        yield self._event(2.2, "trace", span_name="Answer a search", **said)
         if not failed and self._drawn % _RATED_ONE_IN == 0:
             yield self._event(20.0, "feedback", feedback_text="helpful" if self._drawn % 2 else "wrong week")
 
