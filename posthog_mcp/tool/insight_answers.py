@@ -91,7 +91,9 @@ def _zone(name: str) -> ZoneInfo:
 
 def number(value: Any) -> Any:
     """A number short enough to read."""
-    return round(value, 4) if isinstance(value, float) else value
+    if not isinstance(value, float):
+        return value
+    return int(value) if value.is_integer() else round(value, 4)
 
 
 def percent(part: float, whole: float) -> str:

@@ -11,6 +11,7 @@ from posthog_mcp.tool.arguments import Input, ProjectInput
 from posthog_mcp.tool.filter_rows import event_filters, read_list
 from posthog_mcp.tool.filters import Filter
 from posthog_mcp.tool.group_types import group_types, number_of
+from posthog_mcp.tool.short import Short
 
 if TYPE_CHECKING:
     from posthog_mcp.tool.context import Context, Project
@@ -71,7 +72,7 @@ InsightDate = Annotated[str, AfterValidator(_date)]
 class Step(Input):
     """One event of a sequence; a name alone will do."""
 
-    event: str = Field("", max_length=400, description="Event name; empty for all events.")
+    event: Short = Field("", description="Event name; empty for all events.")
     filters: EventFilterRows = Field(default_factory=list[EventFilterRow], description="Rows.")
     action: int | None = Field(None, description="An action's id, instead of an event.")
 
@@ -86,7 +87,7 @@ class Series(Step):
     """One series: which events, and what is counted of them."""
 
     math: Math = Field("total", description="What to count.")
-    property: str = Field("", max_length=400, description="For sum to p99: the numeric property.")
+    property: Short = Field("", description="For sum to p99: the numeric property.")
 
     @model_validator(mode="after")
     def _fits(self) -> Series:
@@ -134,7 +135,7 @@ class InsightInput(ProjectInput):
 class SplitInput(InsightInput):
     """What those take that can be split by a property."""
 
-    breakdown: str = Field("", description="Property to split by; cohorts: ids 12,13.")
+    breakdown: Short = Field("", description="Property to split by; cohorts: ids 12,13.")
     breakdown_on: On = Field("event", description="Owner of it.")
 
     @model_validator(mode="after")

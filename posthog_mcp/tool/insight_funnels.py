@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from posthog_mcp.render import Table
 from posthog_mcp.tool.insight_answers import NOTHING, Asked, about, duration, number, percent, value_in_words
 from posthog_mcp.tool.insight_arguments import Interval, SplitInput, StepRows, breakdown, common, node
+from posthog_mcp.tool.short import Names
 
 if TYPE_CHECKING:
     from posthog_mcp.tool.context import Context, Project
@@ -31,10 +32,7 @@ class QueryFunnel(SplitInput):
     order: Literal["ordered", "strict", "unordered"] = Field(
         "ordered", description="strict: nothing between."
     )
-    exclude: list[str] = Field(
-        default_factory=list[str],
-        description="Events that disqualify.",
-    )
+    exclude: Names = Field(default_factory=list[str], description="Events that disqualify.")
     show: Literal["steps", "time_to_convert", "trend"] = Field("steps", description="Which view.")
     interval: Interval = Field("day", description="For trend.")
 

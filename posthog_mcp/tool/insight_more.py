@@ -9,6 +9,7 @@ from pydantic import Field
 from posthog_mcp.render import Table
 from posthog_mcp.tool.insight_answers import NOTHING, Asked, about, duration, number, percent, unfinished
 from posthog_mcp.tool.insight_arguments import InsightInput, Interval, StepRows, StepText, common, node
+from posthog_mcp.tool.short import Names, Short
 
 if TYPE_CHECKING:
     from posthog_mcp.tool.context import Context, Project
@@ -27,10 +28,10 @@ class QueryPaths(InsightInput):
     """Arguments of query_paths."""
 
     of: Literal["pages", "screens", "events", "all"] = Field("pages", description="Events: custom ones.")
-    start: str = Field("", description="Only from this item on.")
-    end: str = Field("", description="Only up to this one.")
-    group: list[str] = Field(default_factory=list[str], description="Taken as one: /product/*.")
-    exclude: list[str] = Field(default_factory=list[str], description="Items left out.")
+    start: Short = Field("", description="Only from this item on.")
+    end: Short = Field("", description="Only up to this one.")
+    group: Names = Field(default_factory=list[str], description="Taken as one: /product/*.")
+    exclude: Names = Field(default_factory=list[str], description="Items left out.")
     steps: int = Field(5, ge=2, le=20, description="Longest path.")
     edges: int = Field(30, ge=1, le=200, description="How many to show.")
 

@@ -17,6 +17,7 @@ from posthog_mcp.tool.insight_arguments import (
     common,
     node,
 )
+from posthog_mcp.tool.short import Short
 
 if TYPE_CHECKING:
     from posthog_mcp.tool.context import Context, Project
@@ -33,7 +34,7 @@ class QueryTrends(SplitInput):
         f'"" is all, or action an id. math: {MATHS}.',
     )
     interval: Interval = Field("day", description="Of rows.")
-    formula: str = Field("", description="A is the first series: A/B*100.")
+    formula: Short = Field("", description="A is the first series: A/B*100.")
     compare: bool = Field(default=False, description="With the period before.")
     total: bool = Field(default=False, description="One number for the whole period, people unique over it.")
     breakdown_limit: int = Field(10, ge=1, le=100, description="Values shown.")

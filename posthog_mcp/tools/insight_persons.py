@@ -9,6 +9,7 @@ from posthog_mcp.tool import Access, Context, JsonObject, Project, ProjectInput,
 from posthog_mcp.tool.asking import answer_of
 from posthog_mcp.tool.insight_kinds import KINDS, QueryTool, arguments_of
 from posthog_mcp.tool.insight_points import Point, source_of
+from posthog_mcp.tool.short import Names, Short
 
 Json = dict[str, Any]
 _FEW_IDS = 3
@@ -20,15 +21,15 @@ class ListQueryPersons(ProjectInput):
 
     tool: QueryTool = Field(description="The tool that gave the number.")
     arguments: JsonObject = Field(description="What it was called with.")
-    date: str = Field("", description="Trends, lifecycle, retention: the row.")
+    date: Short = Field("", description="Trends, lifecycle, retention: the row.")
     series: int = Field(1, ge=1, le=26, description="Which series.")
-    value: str = Field("", description="Of the breakdown; (none) for none.")
+    value: Short = Field("", description="Of the breakdown; (none) for none.")
     step: int = Field(0, ge=-30, le=30, description="Funnel: reached this; -2: dropped out before 2.")
     status: Literal["any", "new", "returning", "resurrecting", "dormant"] = Field(
         "any", description="Lifecycle."
     )
     days: int = Field(1, ge=1, le=1_000, description="Stickiness: the row.")
-    edge: list[str] = Field(
+    edge: Names = Field(
         default_factory=list[str],
         description="Paths: from and to with steps: 1_/a, 2_/b.",
     )
