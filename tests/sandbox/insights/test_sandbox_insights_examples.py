@@ -18,7 +18,7 @@ from posthog_mcp.sandbox.sandbox import Options, Sandbox
 if TYPE_CHECKING:
     from httpx2 import AsyncClient
 
-_QUERIES = ("trends", "funnel", "retention", "paths", "lifecycle", "stickiness", "events")
+_QUERIES = ("trends", "funnel", "retention", "paths", "lifecycle", "stickiness", "events", "web")
 
 
 def named(*prefixes: str) -> list[str]:
