@@ -5,10 +5,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 from posthog_mcp.sandbox.process import SandboxProcess
 from posthog_mcp.settings import Settings
+from posthog_mcp.tool.insight_kinds import KINDS
 
 NOW = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
 TODAY = NOW.date().isoformat()
@@ -191,3 +193,33 @@ async def test_what_makes_no_query_is_refused_with_what_to_do(agent, tool, argum
 async def test_posthogs_own_refusal_reaches_the_agent(agent, shop):
     refusal = await agent.refusal("query_trends", series=f"{shop}view", formula="A/Q")
     assert "formula" in refusal
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments"),
+    [
+        ("query_trends", {"breakdown": "plan", "date_from": "-30d"}),
+        ("query_trends", {"date_from": "-30d"}),
+        ("query_funnel", {"breakdown": "plan"}),
+        ("query_retention", {"intervals": 8}),
+    ],
+)
+async def test_an_answer_costs_a_quarter_of_posthogs_json_at_most(agent, shop, sandbox, tool, arguments):
+    asked = {**_subject(tool, shop), **arguments}
+    text = await agent.ask(tool, **asked)
+    made = KINDS[tool]
+    args = made.input.model_validate(asked)
+    # Nothing here needs the project: no row is on a group.
+    query = await made.query(None, None, args)  # pyright: ignore[reportArgumentType]
+    async with httpx2.AsyncClient(
+        base_url=sandbox.url, headers={"Authorization": "Bearer phx_sandbox"}
+    ) as api:
+        answer = await api.post("/api/projects/1/query/", json={"query": query})
+    assert len(text) <= 0.25 * len(answer.text)
+
+
+def _subject(tool: str, shop: str) -> dict[str, Any]:
+    steps = [f"{shop}view", f"{shop}sign"]
+    return {"query_funnel": {"steps": steps}, "query_retention": {"target": steps[0]}}.get(
+        tool, {"series": steps}
+    )
