@@ -2,38 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from posthog_mcp.api.errors import NotFound
-from posthog_mcp.tool.context import ToolFailure
 from posthog_mcp.tool.experiments import QUERY, RUNNING_TIME
-from posthog_mcp.tool.filters import posthog_filter
+from posthog_mcp.tool.row_conditions import event_conditions
 
 if TYPE_CHECKING:
     from posthog_mcp.tool.context import Context, Project
-    from posthog_mcp.tool.experiment_metrics import EventFilter, Metric, MetricEvent
+    from posthog_mcp.tool.experiment_metrics import Metric
 
 _DAYS = 30
 _HOUR, _DAY, _WEEK = 3_600, 86_400, 604_800
-_HOLDERS = {"event": "properties", "person": "person.properties"}
-# With `{t}` the property as text and `{v}` the list of values, both of which the query has as values.
-_CONDITIONS = {
-    "exact": "ifNull(has({v}, {t}), false)",
-    "is_not": "NOT ifNull(has({v}, {t}), false)",
-    "icontains": "arrayExists(one -> positionCaseInsensitive(ifNull({t}, ''), one) > 0, {v})",
-    "not_icontains": "NOT arrayExists(one -> positionCaseInsensitive(ifNull({t}, ''), one) > 0, {v})",
-    "regex": "arrayExists(one -> match(ifNull({t}, ''), one), {v})",
-    "not_regex": "NOT arrayExists(one -> match(ifNull({t}, ''), one), {v})",
-    "gt": "ifNull(toFloat({t}) > {v}, false)",
-    "gte": "ifNull(toFloat({t}) >= {v}, false)",
-    "lt": "ifNull(toFloat({t}) < {v}, false)",
-    "lte": "ifNull(toFloat({t}) <= {v}, false)",
-    "is_set": "isNotNull({t})",
-    "is_not_set": "isNull({t})",
-}
-_NUMERIC = ("gt", "gte", "lt", "lte")
 _FOLDS = {
     "total": "countIf({when})",
     "sum": "ifNull(sumIf({of}, {when}), 0)",
@@ -109,62 +90,29 @@ async def _known(ctx: Context, project: Project, plan: Plan) -> tuple[Json | Non
     return (given | {"baseline_stats": stats} if enough else None), source
 
 
-@dataclass(slots=True)
-class _Asked:
-    """A query being written: words of ours, and the values that its placeholders stand for."""
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One event of a metric in a query: when it is that event, and what of it a person comes to."""
 
-    values: Json = field(default_factory=dict[str, Any])
-
-    def value(self, value: Any) -> str:
-        """The placeholder of a value."""
-        name = f"v{len(self.values)}"
-        self.values[name] = value
-        return f"{{{name}}}"
-
-    def when(self, event: MetricEvent) -> str:
-        """The condition that an event is the metric's."""
-        rows = [self._row(row) for row in event.rows()]
-        return " AND ".join([f"event = {self.value(event.event)}", *rows])
-
-    def fold(self, event: MetricEvent, when: str) -> str:
-        """One person's number."""
-        of = f"toFloat(toString(properties[{self.value(event.property)}]))" if event.property else ""
-        return _FOLDS[event.math].replace("{of}", of).replace("{when}", f"({when})")
-
-    def _row(self, row: EventFilter) -> str:
-        if row.on == "cohort" and row.operator in ("in", "exact", "not_in", "is_not"):
-            negated = "NOT " if row.operator in ("not_in", "is_not") else ""
-            return f"person_id {negated}IN COHORT {int(row.property)}"
-        name = f"$feature/{row.property}" if row.on == "flag" else row.property
-        holder = _HOLDERS.get("event" if row.on == "flag" else row.on)
-        operator = "exact" if row.on == "flag" else row.operator
-        if holder is None or operator not in _CONDITIONS:
-            raise ToolFailure(
-                "No sample was planned.",
-                f"What `{row.property}` {row.operator} is today cannot be measured from here.",
-                "Leave out minimum_detectable_effect, or that filter while planning.",
-            )
-        text = f"toString({holder}[{self.value(name)}])"
-        condition = _CONDITIONS[operator].replace("{t}", text)
-        if "{v}" not in condition:
-            return condition
-        return condition.replace("{v}", self.value(_operand(row, operator)))
+    when: str
+    fold: str
 
 
-def _operand(row: EventFilter, operator: str) -> Any:
-    value = row.value if row.on == "flag" else posthog_filter(row)["value"]
-    several = cast("list[Any]", value) if isinstance(value, list) else [value]
-    texts = [one if isinstance(one, str) else json.dumps(one) for one in several]
-    if operator not in _NUMERIC:
-        return texts
-    try:
-        return float(texts[0])
-    except ValueError:
-        raise ToolFailure(
-            "No sample was planned.",
-            f"`{row.property}` {operator} compares numbers, and `{texts[0]}` is none.",
-            "Give a number.",
-        ) from None
+async def _parts(ctx: Context, project: Project, metric: Metric) -> tuple[list[_Part], Json]:
+    """The events of a metric as HogQL, and the values in it."""
+    parts: list[_Part] = []
+    values: Json = {}
+    for prefix, event in zip("ab", metric.events, strict=True):
+        rows, named = await event_conditions(ctx, project, event.rows(), prefix)
+        when = " AND ".join([f"event = {{{prefix}_event}}", *rows])
+        of = f"toFloat(toString(properties[{{{prefix}_of}}]))"
+        values |= {**named, f"{prefix}_event": event.event}
+        if event.property:
+            values[f"{prefix}_of"] = event.property
+        parts.append(
+            _Part(f"({when})", _FOLDS[event.math].replace("{of}", of).replace("{when}", f"({when})"))
+        )
+    return parts, values
 
 
 async def _stats(ctx: Context, project: Project, metric: Metric) -> Json:
@@ -180,9 +128,9 @@ async def _stats(ctx: Context, project: Project, metric: Metric) -> Json:
         ToolFailure: A filter of the metric cannot be measured.
         PostHogError: PostHog did not answer.
     """
-    asked = _Asked()
-    text = _ratio(metric, asked) if metric.type == "ratio" else _retention(metric, asked)
-    query = {"kind": "HogQLQuery", "query": text, "values": asked.values}
+    parts, values = await _parts(ctx, project, metric)
+    text = (_ratio if metric.type == "ratio" else _retention)(metric, *parts)
+    query = {"kind": "HogQLQuery", "query": text, "values": values}
     answer = await ctx.api.post(QUERY, {"query": query, "name": "posthog-mcp"}, project_id=project.id)
     people, *sums = answer["results"][0]
     names = ("sum", "sum_squares", "denominator_sum", "denominator_sum_squares")
@@ -193,26 +141,23 @@ async def _stats(ctx: Context, project: Project, metric: Metric) -> Json:
     return {"number_of_samples": int(people), **stats}
 
 
-def _ratio(metric: Metric, asked: _Asked) -> str:
-    above, below = metric.events
-    numerator, denominator = asked.when(above), asked.when(below)
+def _ratio(metric: Metric, above: _Part, below: _Part) -> str:
     seconds = metric.window_seconds() or _DAYS * _DAY
     return (
         "SELECT count(), sum(m), sum(m * m), sum(d), sum(d * d), sum(m * d) FROM ("  # noqa: S608 - words of ours
-        f"SELECT person_id, {asked.fold(above, numerator)} AS m, {asked.fold(below, denominator)} AS d "
+        f"SELECT person_id, {above.fold} AS m, {below.fold} AS d "
         f"FROM events WHERE timestamp > now() - INTERVAL {seconds} SECOND "
-        f"AND (({numerator}) OR ({denominator})) GROUP BY person_id) LIMIT 1"
+        f"AND ({above.when} OR {below.when}) GROUP BY person_id) LIMIT 1"
     )
 
 
-def _retention(metric: Metric, asked: _Asked) -> str:
-    start, completion = (asked.when(event) for event in metric.events)
+def _retention(metric: Metric, start: _Part, completion: _Part) -> str:
     first, last, unit = metric.return_period()
     step = _HOUR if unit == "hour" else _WEEK if unit == "week" else _DAY
     # PostHog counts whole hours or days, so the last of them may reach up to one further.
     whole, further = ("toStartOfHour", _HOUR) if unit == "hour" else ("toStartOfDay", _DAY)
     ripe = last * step + further
-    began = f"({start}) AND timestamp < now() - INTERVAL {ripe} SECOND"
+    began = f"{start.when} AND timestamp < now() - INTERVAL {ripe} SECOND"
     came = (
         f"x.2 != first.2 AND {whole}(x.1) >= {whole}(first.1) + toIntervalSecond({first * step}) "
         f"AND {whole}(x.1) <= {whole}(first.1) + toIntervalSecond({last * step})"
@@ -220,7 +165,7 @@ def _retention(metric: Metric, asked: _Asked) -> str:
     return (
         "SELECT count(), countIf(back), countIf(back), count(), count(), countIf(back) FROM ("  # noqa: S608 - words of ours
         f"SELECT person_id, argMinIf(tuple(timestamp, uuid), timestamp, {began}) AS first, "
-        f"arrayExists(x -> {came}, groupArrayIf(tuple(timestamp, uuid), {completion})) AS back "
+        f"arrayExists(x -> {came}, groupArrayIf(tuple(timestamp, uuid), {completion.when})) AS back "
         f"FROM events WHERE timestamp > now() - INTERVAL {_DAYS * _DAY + ripe} SECOND "
-        f"AND (({start}) OR ({completion})) GROUP BY person_id HAVING countIf({began}) > 0) LIMIT 1"
+        f"AND ({start.when} OR {completion.when}) GROUP BY person_id HAVING countIf({began}) > 0) LIMIT 1"
     )

@@ -13,6 +13,8 @@ from posthog_mcp.tool.group_types import only_number
 from posthog_mcp.tool.times import iso, parse_time
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from posthog_mcp.tool.context import Context, Project
     from posthog_mcp.tool.filters import Filter
 
@@ -51,10 +53,18 @@ _SIGNS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 _SAME = {"in": "exact", "not_in": "is_not", "flag_evaluates_to": "exact"}
 
 
-async def event_conditions(ctx: Context, project: Project, rows: list[Filter]) -> tuple[list[str], Json]:
+async def event_conditions(
+    ctx: Context, project: Project, rows: Sequence[Filter], prefix: str = ""
+) -> tuple[list[str], Json]:
     """Rows as conditions on events, all of which must hold, and the values in them.
 
     A row on a flag asks for the value that the event was sent with.
+
+    Args:
+        ctx: The call.
+        project: Where to ask.
+        rows: The rows.
+        prefix: What the names of the values begin with, where a query has several such lists.
 
     Raises:
         ToolFailure: A row is on a group and it is not clear of which type, on a property that sessions do
@@ -70,12 +80,12 @@ async def event_conditions(ctx: Context, project: Project, rows: list[Filter]) -
             continue
         subject = await _subject(ctx, project, row)
         if row.on != "session":
-            subject += f"[{{k{place}}}]"
-            values[f"k{place}"] = f"$feature/{row.property}" if row.on == "flag" else row.property
+            subject += f"[{{{prefix}k{place}}}]"
+            values[f"{prefix}k{place}"] = f"$feature/{row.property}" if row.on == "flag" else row.property
         form, value = _compared(ctx, row)
-        conditions.append(form.replace("{x}", subject).replace("{v}", f"{{v{place}}}"))
+        conditions.append(form.replace("{x}", subject).replace("{v}", f"{{{prefix}v{place}}}"))
         if value is not None:
-            values[f"v{place}"] = value
+            values[f"{prefix}v{place}"] = value
     return conditions, values
 
 

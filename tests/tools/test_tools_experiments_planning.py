@@ -92,6 +92,7 @@ async def test_a_ratio_is_planned_from_what_people_paid_and_did_lately(agent, na
         ({"property": "seats", "operator": "is_set"}, 2),
         ({"property": "plan", "operator": "is_not_set"}, 1),
         ({"property": "trial", "value": "true"}, 1),
+        ({"property": "since", "operator": "is_date_before", "value": "2026-01-01"}, 1),
         ({"property": "tier", "value": "gold", "on": "person"}, 1),
         ({"property": "cart", "value": "test", "on": "flag"}, 1),
     ],
@@ -101,7 +102,12 @@ async def test_the_filters_of_a_metric_count_when_it_is_measured(agent, name, ro
     await did(
         agent,
         (bought, f"{name}-1", 1, {"total": 5, "plan": "pro", "seats": 10, "$set": {"tier": "gold"}}),
-        (bought, f"{name}-2", 1, {"total": 7, "plan": "free", "seats": "9", "trial": True}),
+        (
+            bought,
+            f"{name}-2",
+            1,
+            {"total": 7, "plan": "free", "seats": "9", "trial": True, "since": "2025-03-01"},
+        ),
         (bought, f"{name}-3", 1, {"total": 9, "$feature/cart": "test"}),
         *((f"{name} seen", f"{name}-{number}", 1, {}) for number in (1, 2, 3)),
     )
@@ -138,12 +144,10 @@ async def test_names_and_values_from_anybody_are_nothing_but_names_and_values(ag
 @pytest.mark.parametrize(
     ("metric", "more", "words"),
     [
-        (ratio("a", "b", filters=[{"property": "x", "operator": "gt", "value": "many"}]), {},
-         "compares numbers, and `many` is none"),
-        (ratio("a", "b", filters=[{"property": "x", "operator": "is_date_after", "value": "-7d"}]), {},
-         "What `x` is_date_after is today cannot be measured"),
+        (ratio("a", "b", filters=[{"property": "x", "operator": "is_date_after", "value": "soon"}]), {},
+         "compares times, and `soon` is no time"),
         (ratio("a", "b", filters=[{"property": "x", "value": "1", "on": "session"}]), {},
-         "cannot be measured"),
+         "Sessions are filtered by"),
         (ratio("a", "b", filters=[{"property": "x", "value": "1", "on": "group"}]), {},
          "is on a group, which metrics cannot look at"),
         ({"type": "funnel", "events": [{"event": "a"}]}, {"baseline": 12}, "a share below 1, such as 0.12"),
