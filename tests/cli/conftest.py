@@ -1,7 +1,8 @@
 """Commands, run in this process with an environment of the test's own."""
 
+import logging
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ async def sandbox() -> AsyncIterator[SandboxProcess]:
 @pytest.fixture
 def run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., Done]:
+) -> Iterator[Callable[..., Done]]:
     """Runs a command with these variables and no others of ours, in a home and a directory of its own."""
 
     def make(*arguments: str, **environment: str) -> Done:
@@ -39,4 +40,7 @@ def run(
             monkeypatch.delenv(name)
         return Done(code, printed.out, printed.err)
 
-    return make
+    logger = logging.getLogger("posthog_mcp")
+    level = logger.level
+    yield make
+    logger.setLevel(level)  # a command says what it has to say in its own words, and ends; tests go on

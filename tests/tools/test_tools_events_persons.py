@@ -31,7 +31,7 @@ async def test_properties_are_set_once_and_unset(agent, name):
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
-    [({}, "changes nothing"), ({"set": {"a": 1}, "unset": ["a"]}, "cannot be set and taken away")],
+    [({}, "Changes nothing"), ({"set": {"a": 1}, "unset": ["a"]}, "cannot be set and taken away")],
 )
 async def test_a_change_of_nothing_or_of_both_is_refused(agent, name, arguments, words):
     assert words in await agent.refusal("set_person_properties", distinct_id=name, **arguments)
