@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import cache
+from operator import attrgetter
+from typing import TYPE_CHECKING
+
+import anyio.to_thread
 
 from posthog_mcp.hogql import ast
 from posthog_mcp.sandbox.compiler.filters import hogql_expression
@@ -18,6 +22,8 @@ from posthog_mcp.sandbox.insights.series import actor_of, filters_of_query, has_
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from posthog_mcp.sandbox.insights.asking import Row
 
 _SECONDS = {
     "second": 1,
@@ -73,12 +79,8 @@ class Plan:
     async def actors(self, cohort: CohortSplit | None = None) -> list[tuple[str, list[Event]]]:
         """Each actor with its events, by time."""
         rows = await self.asking.rows(_rows(self, cohort))
-        spans = [range(one.funnelFromStep + 1, one.funnelToStep + 1) for one in self.filter.exclusions or []]
-        found: list[tuple[str, list[Event]]] = []
-        for actor, events in rows:
-            listed = [_event(event, len(self.model.series), spans) for event in events]
-            found.append((str(actor), sorted(listed, key=lambda event: event.at)))
-        return found
+        # Some hundred thousand events take seconds, in which others want answers.
+        return await anyio.to_thread.run_sync(_actors, rows, self)
 
 
 async def plan_of(asking: Asking, model: FunnelsQuery) -> Plan:
@@ -139,11 +141,20 @@ def _bits(conditions: Sequence[ast.Expr]) -> ast.Expr:
     return expr(" + ".join(f"if({{{name}}}, {2**number}, 0)" for number, name in enumerate(named)), **named)
 
 
-def _event(row: list[Any], steps: int, spans: list[range]) -> Event:
-    at, mask, excluded, split = row
-    return Event(
-        at,
-        tuple(step for step in range(1, steps + 1) if mask >> (step - 1) & 1),
-        tuple(step for number, span in enumerate(spans) if excluded >> number & 1 for step in span),
-        tuple(split),
-    )
+def _actors(rows: list[Row], plan: Plan) -> list[tuple[str, list[Event]]]:
+    spans = [range(one.funnelFromStep + 1, one.funnelToStep + 1) for one in plan.filter.exclusions or []]
+    steps = len(plan.model.series)
+
+    @cache
+    def steps_of(mask: int) -> tuple[int, ...]:
+        return tuple(step for step in range(1, steps + 1) if mask >> (step - 1) & 1)
+
+    @cache
+    def taints_of(mask: int) -> tuple[int, ...]:
+        return tuple(step for number, span in enumerate(spans) if mask >> number & 1 for step in span)
+
+    def of_actor(listed: list[Row]) -> list[Event]:
+        events = [Event(at, steps_of(done), taints_of(out), tuple(split)) for at, done, out, split in listed]
+        return sorted(events, key=attrgetter("at"))
+
+    return [(str(actor), of_actor(listed)) for actor, listed in rows]

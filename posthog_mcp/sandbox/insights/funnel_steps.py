@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from operator import attrgetter
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -15,8 +15,7 @@ Order = Literal["ordered", "strict", "unordered"]
 Value = tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """What a funnel sees of an event.
 
     Attributes:
@@ -86,13 +85,13 @@ class _Slots:
 
     def _tie(self, events: list[Event]) -> None:
         """Events of one time are tried in the order of the steps, whatever the order they came in."""
-        if len({(event.steps, event.taints) for event in events}) == 1:
+        if len(events) == 1 or len({(event.steps, event.taints) for event in events}) == 1:
             self._event(events[0])
             self._forget_others(events[0])
             return
         for event in events:
             self._exclude(event)
-        each = [replace(event, steps=(step,), taints=()) for event in events for step in event.steps]
+        each = [event._replace(steps=(step,), taints=()) for event in events for step in event.steps]
         for event in sorted(each, key=attrgetter("steps")):
             self._event(event)
 
@@ -177,6 +176,6 @@ def only(events: Iterable[Event], step: int, value: Value) -> list[Event]:
     return [
         event
         if event.value == value or step not in event.steps
-        else replace(event, steps=tuple(one for one in event.steps if one != step))
+        else event._replace(steps=tuple(one for one in event.steps if one != step))
         for event in events
     ]

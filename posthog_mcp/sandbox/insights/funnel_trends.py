@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from posthog_mcp.sandbox.insights.funnel_steps import Event, Reach, reach
@@ -49,4 +48,4 @@ def _entering(event: Event, end: int | None) -> Event:
     """Behind the end of the bucket nobody enters it any more."""
     if end is None or event.at < end or 1 not in event.steps:
         return event
-    return replace(event, steps=tuple(step for step in event.steps if step != 1))
+    return event._replace(steps=tuple(step for step in event.steps if step != 1))
