@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from posthog_mcp.api.errors import NotFound
-from posthog_mcp.tool.experiments import QUERY, RUNNING_TIME
+from posthog_mcp.tool.asking import rows_of
+from posthog_mcp.tool.experiments import RUNNING_TIME
 from posthog_mcp.tool.row_conditions import event_conditions
 
 if TYPE_CHECKING:
@@ -130,9 +131,7 @@ async def _stats(ctx: Context, project: Project, metric: Metric) -> Json:
     """
     parts, values = await _parts(ctx, project, metric)
     text = (_ratio if metric.type == "ratio" else _retention)(metric, *parts)
-    query = {"kind": "HogQLQuery", "query": text, "values": values}
-    answer = await ctx.api.post(QUERY, {"query": query, "name": "posthog-mcp"}, project_id=project.id)
-    people, *sums = answer["results"][0]
+    [[people, *sums]] = await rows_of(ctx, project, text, **values)
     names = ("sum", "sum_squares", "denominator_sum", "denominator_sum_squares")
     stats: Json = {
         name: float(value or 0)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import anyio.lowlevel
 import anyio.to_thread
 
+from posthog_mcp.tool.asking import rows_of
 from posthog_mcp.tool.flag_world import World, read_world
 from posthog_mcp.tool.flags import conditions_of
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from posthog_mcp.flags import FlagSet
     from posthog_mcp.tool.context import Context, Project
 
-_QUERY = "/api/projects/{project_id}/query/"
 _EXAMPLES = 3
 _AT_ONCE = 200  # evaluations between which others get their turn
 Json = dict[str, Any]
@@ -123,7 +123,7 @@ async def _persons(ctx: Context, project: Project, world: World, days: int, most
         f"{columns} FROM events WHERE timestamp > now() - INTERVAL {days} DAY "
         f"GROUP BY person_id ORDER BY last DESC LIMIT {most}"
     )
-    rows = await _rows(ctx, project, query, values)
+    rows = await rows_of(ctx, project, query, **values)
     members = await _members(ctx, project, world, days)
     return [
         (
@@ -146,7 +146,7 @@ async def _groups(ctx: Context, project: Project, world: World, index: int, most
     )
     return [
         (str(row[0]), {"groups": {kind: str(row[0])}, "group_properties": {kind: _known(world, row[2:])}})
-        for row in await _rows(ctx, project, query, values)
+        for row in await rows_of(ctx, project, query, **values)
     ]
 
 
@@ -170,11 +170,5 @@ async def _members(ctx: Context, project: Project, world: World, days: int) -> d
             f"SELECT DISTINCT toString(person_id) FROM events WHERE person_id IN COHORT {int(cohort)} "  # noqa: S608 - numbers
             f"AND timestamp > now() - INTERVAL {days} DAY LIMIT 50000"
         )
-        members[cohort] = {str(row[0]) for row in await _rows(ctx, project, query, {})}
+        members[cohort] = {str(row[0]) for row in await rows_of(ctx, project, query)}
     return members
-
-
-async def _rows(ctx: Context, project: Project, query: str, values: Json) -> list[list[Any]]:
-    body = {"query": {"kind": "HogQLQuery", "query": query, "values": values}, "name": "posthog-mcp"}
-    answer = await ctx.api.post(_QUERY, body, project_id=project.id)
-    return answer.get("results") or []
