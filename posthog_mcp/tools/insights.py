@@ -44,7 +44,7 @@ class ListInsights(ProjectInput):
     offset: int = Field(0, ge=0, description="How many to skip.")
 
 
-@tool(area="insights", access=Access.READ, title="List insights", scopes=("insight:read",))
+@tool(area="insights", access=Access.READ, title="List insights", scopes=("insight:read",), default=False)
 async def list_insights(ctx: Context, args: ListInsights) -> Table:
     """List the saved charts of the project, changed last first. Their numbers: get_insight."""
     project = await ctx.project(args)
@@ -90,7 +90,13 @@ class GetInsight(ProjectInput):
     refresh: bool = Field(default=False, description="Compute anew, even if PostHog has a fresh result.")
 
 
-@tool(area="insights", access=Access.READ, title="Get an insight", scopes=("insight:read", "query:read"))
+@tool(
+    area="insights",
+    access=Access.READ,
+    title="Get an insight",
+    scopes=("insight:read", "query:read"),
+    default=False,
+)
 async def get_insight(ctx: Context, args: GetInsight) -> Table:
     """One saved chart: what it asks, and its numbers as a table."""
     project = await ctx.project(args)
@@ -144,7 +150,13 @@ class SaveInsight(ProjectInput):
     dry_run: bool = Field(default=False, description="Show the request, send nothing.")
 
 
-@tool(area="insights", access=Access.WRITE, title="Save an insight", scopes=("insight:read", "insight:write"))
+@tool(
+    area="insights",
+    access=Access.WRITE,
+    title="Save an insight",
+    scopes=("insight:read", "insight:write"),
+    default=False,
+)
 async def save_insight(ctx: Context, args: SaveInsight) -> Record:
     """Save a query as a chart people can open, or change one. What is absent stays."""
     project = await ctx.project(args)
