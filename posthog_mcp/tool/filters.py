@@ -12,6 +12,10 @@ Operator = Literal[
     "is_not",
     "icontains",
     "not_icontains",
+    "starts_with",
+    "not_starts_with",
+    "ends_with",
+    "not_ends_with",
     "regex",
     "not_regex",
     "gt",
@@ -26,6 +30,15 @@ Operator = Literal[
     "in",
     "not_in",
     "flag_evaluates_to",
+    "semver_eq",
+    "semver_neq",
+    "semver_gt",
+    "semver_gte",
+    "semver_lt",
+    "semver_lte",
+    "semver_tilde",
+    "semver_caret",
+    "semver_wildcard",
 ]
 _WITHOUT_VALUE = ("is_set", "is_not_set")
 

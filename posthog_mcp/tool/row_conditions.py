@@ -41,6 +41,10 @@ _FORMS = {
     "none_of": "toString({x}) NOT IN {v}",
     "icontains": "positionCaseInsensitiveUTF8(toString({x}), {v}) > 0",
     "not_icontains": "ifNull(positionCaseInsensitiveUTF8(toString({x}), {v}), 0) = 0",
+    "starts_with": "ifNull(startsWith(lower(toString({x})), lower({v})), false)",
+    "not_starts_with": "NOT ifNull(startsWith(lower(toString({x})), lower({v})), false)",
+    "ends_with": "ifNull(endsWith(lower(toString({x})), lower({v})), false)",
+    "not_ends_with": "NOT ifNull(endsWith(lower(toString({x})), lower({v})), false)",
     "regex": "ifNull(match(toString({x}), {v}), false)",
     "not_regex": "NOT ifNull(match(toString({x}), {v}), false)",
     "is_set": "{x} IS NOT NULL",
@@ -115,6 +119,12 @@ def _compared(ctx: Context, row: Filter) -> tuple[str, Any]:
         except ValueError:
             return f"toString({{x}}) {_SIGNS[operator]} {{v}}", row.value
         return f"toFloat(toString({{x}})) {_SIGNS[operator]} {{v}}", number
+    if operator.startswith("semver"):
+        raise ToolFailure(
+            f"The row on `{row.property}` cannot be used.",
+            "Only flags and cohorts compare versions.",
+            "Ask for the versions one by one with exact, or with regex.",
+        )
     if operator.startswith("is_date"):
         return _FORMS[operator], _time(ctx, row)
     value = posthog_filter(row)["value"] if row.on != "flag" else row.value

@@ -87,6 +87,8 @@ async def test_a_ratio_is_planned_from_what_people_paid_and_did_lately(agent, na
         ({"property": "plan", "operator": "not_icontains", "value": "R"}, 1),
         ({"property": "plan", "operator": "regex", "value": "^fr"}, 1),
         ({"property": "plan", "operator": "not_regex", "value": "^fr"}, 2),
+        ({"property": "plan", "operator": "starts_with", "value": "F"}, 1),
+        ({"property": "plan", "operator": "not_ends_with", "value": "o"}, 2),
         ({"property": "seats", "operator": "gt", "value": "9"}, 1),
         ({"property": "seats", "operator": "lte", "value": "9"}, 1),
         ({"property": "seats", "operator": "is_set"}, 2),
@@ -152,6 +154,8 @@ async def test_names_and_values_from_anybody_are_nothing_but_names_and_values(ag
          "is on a group, which metrics cannot look at"),
         ({"type": "funnel", "events": [{"event": "a"}]}, {"baseline": 12}, "a share below 1, such as 0.12"),
         ({"type": "funnel", "events": [{"event": "a"}]}, {}, "needs `baseline` to plan with"),
+        (ratio("a", "b", filters=[{"property": "x", "operator": "semver_gt", "value": "1"}]), {},
+         "Only flags and cohorts compare versions"),
         (retention("a", "b", "7-1d"), {}, "`returns` 7-1d ends before it begins"),
     ],
 )  # fmt: skip

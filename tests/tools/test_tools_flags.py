@@ -225,3 +225,18 @@ async def test_an_id_beyond_any_number_is_no_flag(agent):
     assert "There is no experiment `999" in await agent.refusal(
         "change_experiment_state", experiment="9" * 30, action="end"
     )
+
+
+async def test_versions_and_ends_of_texts_are_conditions_in_plain_words(agent, name):
+    rows = [
+        {"property": "app", "operator": "semver_gte", "value": "2.10"},
+        {"property": "email", "operator": "ends_with", "value": "@acme.com"},
+    ]
+    made = await agent.record("create_flag", key=name, conditions=rows)
+    assert made["who_gets_it"] == ["app ≥ version 2.10 and email ends with @acme.com: 100 %"]
+    for app, email, value in (("2.9.9", "a@acme.com", "false"), ("2.11.0-rc", "a@ACME.com", "true")):
+        properties = {"app": app, "email": email}
+        [row] = await agent.rows(
+            "evaluate_flags", distinct_id="u-1", flags=[name], person_properties=properties, mode="local"
+        )
+        assert row[1] == value
