@@ -20,8 +20,7 @@ _SCOPES = ("query:read",)
 async def query_trends(ctx: Context, args: QueryTrends) -> Table:
     """Count events or people over time: daily sign-ups, active users, revenue by plan.
 
-    Rows are intervals; with a breakdown one row for each value. Today is included, so -7d is 8 days. Who is
-    behind a number: list_query_persons.
+    Rows are intervals; with a breakdown one row for each value. Today is included, so -7d is 8 days.
     """
     return await _ask(ctx, args, "query_trends")
 
