@@ -11,6 +11,7 @@ from posthog_mcp.sandbox.http.errors import invalid
 _LONGEST = 500
 _DEEPEST = 50
 _LETTERS = 26
+_LARGEST = 1e300
 Compute = Callable[[Sequence[float]], float]
 
 
@@ -39,7 +40,7 @@ def _compute(node: ast.expr, series: int, text: str, depth: int) -> Compute:
     match node:
         case ast.Constant(value=bool() | None):
             pass
-        case ast.Constant(value=int() | float() as number):
+        case ast.Constant(value=int() | float() as number) if abs(number) <= _LARGEST:
             return lambda _: float(number)
         case ast.Name(id=letter) if len(letter) == 1 and 0 <= ord(letter.upper()) - 65 < min(
             series, _LETTERS
