@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from posthog_mcp.sandbox.insights.models import CompareFilter, InsightDates, Interval
 
 _MOST_BUCKETS = 50_000
+# Events hold no earlier times, and neither do the numbers that buckets are counted by.
+_EARLIEST = 1971
 _HOURS = ("h", "M", "s")
 
 
@@ -82,6 +84,8 @@ def period_of(
         first = (earliest or world.now - timedelta(days=7)).astimezone(ZoneInfo(world.timezone))
         given["date_from"] = first.isoformat()
     start, end = date_range(given, world, interval)
+    if start.year < _EARLIEST:
+        raise invalid(f"The date range begins before {_EARLIEST}.", "dateRange")
     unit = "" if text == "all" else parse_date(text, world).unit
     lower = _lower(start, unit, interval, explicit=bool(given.get("explicitDate")))
     return _period(start, end, lower, interval, world)

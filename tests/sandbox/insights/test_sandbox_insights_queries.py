@@ -122,6 +122,19 @@ async def test_all_begins_with_the_first_event_of_the_series(api):
 
 
 @pytest.mark.usefixtures("events")
+@pytest.mark.parametrize(
+    "dates", [{"date_from": "2026-03-09", "date_to": "2200-01-01"}, {"date_from": "2199-01-01"}]
+)
+async def test_dates_far_ahead_or_the_wrong_way_round_count_what_there_is(api, dates):
+    for kind in ("TrendsQuery", "LifecycleQuery", "StickinessQuery"):
+        query = {**trends(), "kind": kind, "dateRange": dates, "interval": "month"}
+        for one in (await ask(api, query))["results"]:
+            assert len(one["data"]) == len(one["days"])
+    retained = retention(period="Month") | {"dateRange": dates}
+    assert sum(row["values"][1]["count"] for row in (await ask(api, retained))["results"]) == 0
+
+
+@pytest.mark.usefixtures("events")
 async def test_hours_are_buckets_too_and_totals_need_none(api):
     hours = trends(interval="hour", dateRange={"date_from": "-26h"})
     assert sum((await data(api, hours))[0]) == 2
@@ -143,6 +156,8 @@ async def test_an_action_that_is_gone_matches_nothing(api):
         (trends(trendsFilter={"formula": "A/Z"}), "formula"),
         (trends(trendsFilter={"formula": "__import__('os')"}), "formula"),
         (trends(dateRange={"date_from": "2020-01-01"}, interval="minute"), "intervals"),
+        (trends(dateRange={"date_from": "0001-01-01"}, interval="month"), "before 1971"),
+        (trends(dateRange={"date_from": "2026-13-45"}), "2026-13-45"),
         (trends() | {"series": []}, "series"),
         (trends() | {"nonsense": 1}, "nonsense"),
         ({"kind": "FunnelsQuery", "series": [{"kind": "EventsNode", "event": "a"}]}, "at least two steps"),
