@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from posthog_mcp.render.cells import cell, coarse_times, line, without_fraction
+from posthog_mcp.render.cells import cell, digits_needed, line, time_to
 from posthog_mcp.render.results import Rendered, Table
 from posthog_mcp.safety import clean, clean_value, fence
 
@@ -62,12 +62,13 @@ def _about(table: Table) -> list[str]:
 def _lines(table: Table, limit: int) -> Iterator[str]:
     # A row with a time takes its twenty characters and a separator for each column: no more rows fit.
     possible = min(limit // (20 + len(table.columns)) + 1, len(table.rows))
-    coarse = [index for index in range(len(table.columns)) if coarse_times(table.rows, index, possible)]
+    needed = {index: digits_needed(table.rows, index, possible) for index in range(len(table.columns))}
+    shorter = {index: digits for index, digits in needed.items() if digits is not None}
     for row in table.rows:
-        if coarse:
+        if shorter:
             row = list(row)  # noqa: PLW2901 - the caller's row stays as it is
-            for index in coarse:
-                row[index] = without_fraction(row[index])
+            for index, digits in shorter.items():
+                row[index] = time_to(row[index], digits)
         yield line(row)
 
 

@@ -70,6 +70,14 @@ def test_times_that_differ_only_in_fractions_keep_them():
     assert lines(Table(about=[], columns=["t"], rows=rows))[-1] == "2026-03-01T10:00:00.2Z"
 
 
+def test_times_keep_the_digits_that_tell_them_apart():
+    rows = [["2026-03-01T10:00:00.123456Z"], ["2026-03-01T10:00:00.124000Z"]]
+    assert lines(Table(about=[], columns=["t"], rows=rows))[-2:] == [
+        "2026-03-01T10:00:00.123Z",
+        "2026-03-01T10:00:00.124Z",
+    ]
+
+
 def test_no_rows_come_with_what_to_try():
     table = Table(about=["Project 1."], columns=["n"], rows=[], empty=["Widen the period."])
     assert lines(table) == ["Project 1.", "No rows.", "Widen the period."]
