@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -25,6 +26,7 @@ from posthog_mcp.flags.flagset import FlagSet
 from posthog_mcp.flags.values import as_dict, as_list
 
 _PERSON = "person_properties"
+_TURN = 20  # flags: a millisecond; a turn given away costs a tenth of one
 
 
 class MalformedFlagError(ValueError):
@@ -71,7 +73,11 @@ class _SetCompiler:
         self._warnings: list[str] = []
 
     def compile(self) -> FlagSet:
-        flags = {key: self._flag(key, source) for key, source in self._sources.items()}
+        flags: dict[str, CompiledFlag] = {}
+        for key, source in self._sources.items():
+            flags[key] = self._flag(key, source)
+            if len(flags) % _TURN == 0:
+                time.sleep(0)  # compiled in a thread, hundreds of flags would keep an event loop waiting
         return FlagSet(flags, tuple(self._warnings))
 
     def _flag(self, key: str, source: dict[str, Any]) -> CompiledFlag:

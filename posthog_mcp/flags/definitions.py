@@ -194,7 +194,8 @@ class DefinitionsSource:
                 Problem("There are no flag definitions.", "Another process is asking for them.", "Try again.")
             )
         if self._compiled is None or self._compiled[0] is not kept.body:
-            flags = await anyio.to_thread.run_sync(_compiled, kept.body)
+            replaced, self._compiled = [self._compiled], None
+            flags = await anyio.to_thread.run_sync(_compiled, kept.body, replaced)
             self._compiled = (kept.body, flags)
         problem = f"{kept.problem.what} {kept.problem.why}" if kept.problem else ""
         return Definitions(self._compiled[1], kept.body, kept.confirmed_at, problem)
@@ -274,12 +275,17 @@ class DefinitionsSource:
         return Problem(error.what, error.why, error.next_step, error.said)
 
 
-def _compiled(body: dict[str, Any]) -> FlagSet:
+def _compiled(body: dict[str, Any], replaced: list[tuple[dict[str, Any], FlagSet] | None]) -> FlagSet:
     """The flags of a body, kept from the collector of garbage; for a thread, since it takes its time.
+
+    Args:
+        body: The definitions.
+        replaced: What was used before, to be freed here, which takes its time as well.
 
     A set is tens of thousands of objects without a circle among them, freed as soon as nobody uses it. The
     collector would find nothing in it, and stop all threads for tens of milliseconds each time it looks.
     """
+    replaced.clear()
     collects = gc.isenabled()
     gc.collect()  # else the garbage of others would be kept as well
     gc.disable()
