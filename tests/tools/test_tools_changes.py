@@ -209,10 +209,8 @@ async def test_encrypted_payloads_are_not_taken_for_what_they_were(agent, postho
 
 
 async def test_a_project_that_is_bound_shows_no_changes_of_others(sandbox, tmp_path, name):
-    settings = Settings.load(
-        {**sandbox.environment, "POSTHOG_MCP_DATA_DIR": str(tmp_path)}, pinned_project_id=1
-    )
-    app = App(settings)
+    own = {"POSTHOG_MCP_DATA_DIR": str(tmp_path), "POSTHOG_MCP_AREAS": "all"}
+    app = App(Settings.load({**sandbox.environment, **own}, pinned_project_id=1))
     async with Client(app.server()) as client:
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}
         assert "project_id" not in tools["undo_change"].input_schema["properties"]
@@ -241,7 +239,11 @@ async def test_another_server_of_the_machine_takes_a_change_back(settings, posth
 
 async def test_where_nothing_can_be_written_changes_are_kept_in_memory_and_undone(sandbox, tmp_path, name):
     (tmp_path / "file").write_text("")
-    own = {"POSTHOG_MCP_DATA_DIR": str(tmp_path / "file"), "POSTHOG_MCP_LIMITS": "off"}
+    own = {
+        "POSTHOG_MCP_AREAS": "all",
+        "POSTHOG_MCP_DATA_DIR": str(tmp_path / "file"),
+        "POSTHOG_MCP_LIMITS": "off",
+    }
     app = App(Settings.load({**sandbox.environment, **own}))
     async with Client(app.server()) as client:
         made = (await client.call_tool("create_annotation", {"content": name})).structured_content
