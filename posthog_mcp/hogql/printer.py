@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from posthog_mcp.hogql import ast
-from posthog_mcp.hogql.cursor import RESERVED
+from posthog_mcp.hogql import ast, names
 from posthog_mcp.hogql.expressions import (
     ADD,
     ALIAS,
@@ -22,24 +21,11 @@ from posthog_mcp.hogql.expressions import (
     OR,
     TERNARY,
 )
-from posthog_mcp.hogql.lexer import NEVER_NAMES
 from posthog_mcp.hogql.operands import ANY
-from posthog_mcp.hogql.quoting import is_plain_name, is_word, quote_identifier, quote_value
+from posthog_mcp.hogql.quoting import quote_identifier, quote_value
 
 _TIGHT = 15
 """Tighter than any operator: what may stand before a dot or bracket."""
-
-_COLUMN_WORDS = frozenset({
-    "date", "day", "first", "hour", "id", "key", "last", "minute", "month", "name", "quarter", "range", "row",
-    "rows", "second", "time", "timestamp", "top", "values", "week", "year", "zone",
-})  # fmt: skip
-"""Keywords that are common column names and open nothing where an expression stands."""
-
-_FUNCTION_WORDS = _COLUMN_WORDS | {
-    "all", "and", "any", "cast", "cube", "extract", "if", "in", "left", "like", "ilike", "not", "or",
-    "replace", "right", "rollup", "substring", "trim", "truncate", "try_cast",
-}  # fmt: skip
-"""Keywords that are read as the name of a function when a bracket follows."""
 
 
 def print_hogql(node: ast.Node) -> str:
@@ -71,24 +57,14 @@ def _constant(node: ast.Constant) -> _Printed:
 
 
 def _field(node: ast.Field) -> _Printed:
-    return _TIGHT - 1 if node.chain[-1] == "*" else _TIGHT, _chain(node.chain)
-
-
-def _chain(chain: list[str | int]) -> str:
-    first, *rest = [str(part) for part in chain]
-    starts = first == "*" or is_plain_name(first) or first.lower() in _COLUMN_WORDS
-    parts = [first if starts else quote_identifier(first)]
-    for part in rest:
-        plain = part == "*" or part.isdigit() or (is_word(part) and part.lower() not in NEVER_NAMES)
-        parts.append(part if plain else quote_identifier(part))
-    return ".".join(parts)
+    return _TIGHT - 1 if node.chain[-1] == "*" else _TIGHT, names.chain(node.chain)
 
 
 def _columns(node: ast.ColumnsExpr) -> _Printed:
     if node.regex is not None:
         return _TIGHT - 1, f"COLUMNS({quote_value(node.regex)})"
-    names = ", ".join(quote_identifier(name) for name in node.exclude)
-    return _TIGHT - 1, f"{_chain([*node.table, '*'])} EXCLUDE ({names})"
+    excluded = ", ".join(quote_identifier(name) for name in node.exclude)
+    return _TIGHT - 1, f"{names.chain([*node.table, '*'])} EXCLUDE ({excluded})"
 
 
 def _placeholder(node: ast.Placeholder) -> _Printed:
@@ -96,11 +72,7 @@ def _placeholder(node: ast.Placeholder) -> _Printed:
 
 
 def _alias(node: ast.Alias) -> _Printed:
-    return ALIAS, f"{_expr(node.expr, ALIAS)} AS {_alias_name(node.alias)}"
-
-
-def _alias_name(alias: str) -> str:
-    return f"`{alias}`" if alias.lower() in RESERVED else quote_identifier(alias)
+    return ALIAS, f"{_expr(node.expr, ALIAS)} AS {names.alias(node.alias)}"
 
 
 def _array(node: ast.Array) -> _Printed:
@@ -169,8 +141,7 @@ def _between(node: ast.BetweenExpr) -> _Printed:
 
 
 def _function(name: str, params: list[ast.Expr] | None) -> str:
-    plain = is_plain_name(name) or name.lower() in _FUNCTION_WORDS
-    text = name if plain else quote_identifier(name)
+    text = names.function(name)
     return text if params is None else f"{text}({_list(params)})"
 
 
@@ -313,12 +284,12 @@ def _group_by(node: ast.SelectQuery) -> str:
 def _cte(node: ast.CTE) -> str:
     name = quote_identifier(node.name)
     if node.cte_type == "column":
-        return f"{_expr(node.expr, TERNARY)} AS {_alias_name(node.name)}"
+        return f"{_expr(node.expr, TERNARY)} AS {names.alias(node.name)}"
     return f"{name}{_names(node.columns)} AS {_expr(node.expr)}"
 
 
-def _names(names: list[str] | None) -> str:
-    return f" ({', '.join([quote_identifier(name) for name in names])})" if names else ""
+def _names(given: list[str] | None) -> str:
+    return f" ({', '.join([quote_identifier(name) for name in given])})" if given else ""
 
 
 def _join(node: ast.JoinExpr) -> str:
@@ -340,7 +311,7 @@ def _table(node: ast.JoinExpr) -> str:
     if node.table_args is not None:
         text += f"({_list(node.table_args)})"
     if node.alias:
-        text += f" AS {_alias_name(node.alias)}{_names(node.column_aliases)}"
+        text += f" AS {names.alias(node.alias)}{_names(node.column_aliases)}"
     if node.table_final:
         text += " FINAL"
     return f"{text} SAMPLE {_sample(node.sample)}" if node.sample else text
