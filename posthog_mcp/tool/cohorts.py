@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
@@ -12,6 +11,7 @@ from posthog_mcp.render.cohorts import conditions
 from posthog_mcp.tool.arguments import Input, ProjectInput
 from posthog_mcp.tool.context import ToolFailure
 from posthog_mcp.tool.filter_rows import person_filters, read_list
+from posthog_mcp.tool.naming import only, unknown
 from posthog_mcp.tool.selecting import select, uuid_of
 from posthog_mcp.tool.short import Short
 
@@ -60,22 +60,11 @@ async def find_cohort(ctx: Context, project: Project, name: str) -> Json:
         except NotFound:
             pass  # a name may be a number as well
     page = await ctx.api.get(LIST, query={"search": name, "limit": 100}, project_id=project.id)
-    found = [each for each in page["results"] if each["name"] == name]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise ToolFailure(
-            f"{len(found)} cohorts are called `{name}`.",
-            f"Their ids are {', '.join(str(each['id']) for each in found)}.",
-            "Give the id of one.",
-        )
-    page = await ctx.api.get(LIST, query={"limit": 200}, project_id=project.id)
-    near = difflib.get_close_matches(name, [str(each["name"]) for each in page["results"]], cutoff=0.5)
-    raise ToolFailure(
-        f"There is no cohort `{name}` in project {project}.",
-        f"Similar names: {', '.join(near)}." if near else "No name resembles it.",
-        "list_cohorts shows ids and names.",
-    )
+    cohort = only("cohort", name, [each for each in page["results"] if each["name"] == name], project)
+    if cohort is None:
+        page = await ctx.api.get(LIST, query={"limit": 200}, project_id=project.id)
+        raise unknown("cohort", name, [str(each["name"]) for each in page["results"]], project)
+    return cohort
 
 
 def filters_of(rows: list[Filter], did: list[Did], *, any_of_them: bool) -> Json:

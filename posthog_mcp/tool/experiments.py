@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +10,9 @@ from pydantic import Field
 from posthog_mcp.api.errors import NotFound
 from posthog_mcp.render.flags import conditions, variants
 from posthog_mcp.tool.arguments import ProjectInput
-from posthog_mcp.tool.context import ToolFailure
 from posthog_mcp.tool.experiment_metrics import metric_words, metrics_of
 from posthog_mcp.tool.flags import conditions_of
+from posthog_mcp.tool.naming import only, unknown
 
 if TYPE_CHECKING:
     from posthog_mcp.tool.context import Context, Project
@@ -66,21 +65,10 @@ async def find_experiment(ctx: Context, project: Project, name: str) -> Json:
         for one in await _listed(ctx, project, search=name.strip()[:200], archived=archived)
         if str(one["name"]).lower() == name.strip().lower()
     ]
-    if len(same) == 1:
-        return await ctx.api.get(ONE, project_id=project.id, id=same[0]["id"])
-    if same:
-        raise ToolFailure(
-            f"{len(same)} experiments of project {project} are named `{name}`.",
-            f"Their ids: {', '.join(str(one['id']) for one in same)}.",
-            "Give one of the ids.",
-        )
-    names = [str(one["name"]) for one in await _listed(ctx, project)]
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
-    raise ToolFailure(
-        f"There is no experiment `{name}` in project {project}.",
-        f"Similar: {', '.join(near)}." if near else "",
-        "Give its id or whole name, from list_experiments.",
-    )
+    experiment = only("experiment", name, same, project)
+    if experiment is None:
+        raise unknown("experiment", name, [str(one["name"]) for one in await _listed(ctx, project)], project)
+    return await ctx.api.get(ONE, project_id=project.id, id=experiment["id"])
 
 
 async def _listed(ctx: Context, project: Project, **query: Any) -> list[Json]:

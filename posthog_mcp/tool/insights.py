@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from typing import TYPE_CHECKING, Any, cast
 
 from posthog_mcp.api.errors import NotFound
-from posthog_mcp.tool.context import ToolFailure
 from posthog_mcp.tool.insight_answers import number, percent
+from posthog_mcp.tool.naming import only, unknown
 
 if TYPE_CHECKING:
     from posthog_mcp.tool.context import Context, Project
@@ -66,20 +65,10 @@ async def find_dashboard(ctx: Context, project: Project, named: str, **query: An
 
 def _named(what: str, name: str, listed: list[Json], project: Project) -> Json:
     same = [one for one in listed if name_of(one).lower() == name.lower()]
-    if len(same) == 1:
-        return same[0]
-    if same:
-        raise ToolFailure(
-            f"{len(same)} {what}s of project {project} are named `{name}`.",
-            f"Their ids: {', '.join(str(one['id']) for one in same)}.",
-            "Give one of the ids.",
-        )
-    near = difflib.get_close_matches(name, [name_of(one) for one in listed], n=3, cutoff=0.3)
-    raise ToolFailure(
-        f"There is no {what} `{name}` in project {project}.",
-        f"Similar: {', '.join(near)}." if near else "",
-        f"Give its id or whole name, from list_{what}s.",
-    )
+    found = only(what, name, same, project)
+    if found is None:
+        raise unknown(what, name, map(name_of, listed), project)
+    return found
 
 
 def name_of(one: Json) -> str:

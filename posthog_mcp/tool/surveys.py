@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ from pydantic import Field
 from posthog_mcp.api.errors import NotFound
 from posthog_mcp.render.flags import conditions
 from posthog_mcp.tool.arguments import ProjectInput
-from posthog_mcp.tool.context import ToolFailure
+from posthog_mcp.tool.naming import only, unknown
 from posthog_mcp.tool.survey_questions import in_words
 
 if TYPE_CHECKING:
@@ -63,21 +62,10 @@ async def find_survey(ctx: Context, project: Project, name: str) -> Json:
             pass  # a name may look like an id as well
     found = await _listed(ctx, project, search=wanted[:200])
     same = [one for one in found if str(one["name"]).lower() == wanted.lower()]
-    if len(same) == 1:
-        return await ctx.api.get(ONE, project_id=project.id, id=same[0]["id"])
-    if same:
-        raise ToolFailure(
-            f"{len(same)} surveys of project {project} are named `{name}`.",
-            f"Their ids: {', '.join(str(one['id']) for one in same)}.",
-            "Give one of the ids.",
-        )
-    names = [str(one["name"]) for one in await _listed(ctx, project)]
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
-    raise ToolFailure(
-        f"There is no survey `{name}` in project {project}.",
-        f"Similar: {', '.join(near)}." if near else "",
-        "Give its id or whole name, from list_surveys.",
-    )
+    survey = only("survey", name, same, project)
+    if survey is None:
+        raise unknown("survey", name, [str(one["name"]) for one in await _listed(ctx, project)], project)
+    return await ctx.api.get(ONE, project_id=project.id, id=survey["id"])
 
 
 async def _listed(ctx: Context, project: Project, **query: Any) -> list[Json]:

@@ -153,7 +153,7 @@ async def test_members_come_in_pages(agent, people):
 async def test_a_name_that_two_have_must_be_an_id(agent, people):
     for _ in range(2):
         await agent.record("save_cohort", name=people, persons=[f"{people}-ann"])
-    assert "2 cohorts are called" in await agent.refusal("get_cohort", cohort=people)
+    assert "2 cohorts of project Sandbox (1) are named" in await agent.refusal("get_cohort", cohort=people)
 
 
 @pytest.mark.parametrize("cohort", ["nobody's", "999999", "../persons", "' OR 1", "٣"])
