@@ -36,13 +36,18 @@ class Exchange:
     def __init__(self, url: str, name: str) -> None:
         self._name = f"{_PREFIX}:{name}"
         self._client: redis.asyncio.Redis = cast("Any", redis.asyncio.Redis).from_url(
-            url, socket_timeout=_ANSWER_SECONDS, socket_connect_timeout=_ANSWER_SECONDS
+            # The library's own limit on answers is `asyncio.wait_for`, which before Python 3.12 now and then
+            # swallows the cancellation of its caller.
+            url,
+            socket_timeout=None,
+            socket_connect_timeout=_ANSWER_SECONDS,
         )
 
     async def get(self) -> Kept | None:
         """What was put last; None where there is nothing, or nobody to ask."""
         try:
-            text: Any = await self._client.get(self._name)
+            with anyio.fail_after(_ANSWER_SECONDS):
+                text: Any = await self._client.get(self._name)
             return await anyio.to_thread.run_sync(Kept.loads, text) if text else None
         except (redis.RedisError, OSError, ValueError) as error:
             _log.warning("Flag definitions are not read from Redis: %s", type(error).__name__)
@@ -52,7 +57,8 @@ class Exchange:
         """Give it to the other machines."""
         text = await anyio.to_thread.run_sync(kept.dumps)
         try:
-            await cast("Any", self._client).set(self._name, text, ex=_KEPT_SECONDS)
+            with anyio.fail_after(_ANSWER_SECONDS):
+                await cast("Any", self._client).set(self._name, text, ex=_KEPT_SECONDS)
         except (redis.RedisError, OSError) as error:
             _log.warning("Flag definitions are not shared through Redis: %s", type(error).__name__)
 
@@ -68,7 +74,7 @@ class Exchange:
         ends = None if seconds is None else anyio.current_time() + seconds
         held = False
         try:
-            while not (held := await lock.acquire()):
+            while not (held := await _acquired(lock)):
                 if ends is not None and anyio.current_time() >= ends:
                     break
                 await anyio.sleep(_LOOK_SECONDS)
@@ -88,8 +94,13 @@ class Exchange:
 
     async def _release(self, lock: Any) -> None:
         try:
-            with anyio.CancelScope(shield=True):
+            with anyio.fail_after(_ANSWER_SECONDS, shield=True):
                 await lock.release()
         except (LockError, redis.RedisError, OSError) as error:
             # it ends by itself after a while
             _log.warning("The turn to ask for flag definitions was not given back: %s", type(error).__name__)
+
+
+async def _acquired(lock: Any) -> bool:
+    with anyio.fail_after(_ANSWER_SECONDS):
+        return await lock.acquire()

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any, cast
 
+import anyio
 import redis.asyncio
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -50,7 +51,7 @@ class RedisRings:
         self._client: redis.asyncio.Redis = cast("Any", redis.asyncio.Redis).from_url(
             url,
             decode_responses=True,
-            socket_timeout=_ANSWER_SECONDS,
+            socket_timeout=None,  # see `_run`
             socket_connect_timeout=_ANSWER_SECONDS,
             # once: a connection that the server closed while it was idle says so at the next command
             retry=Retry(NoBackoff(), 1),
@@ -118,7 +119,8 @@ class RedisRings:
     async def learn(self, name: str, value: str) -> str:
         """Keep a fact unless it is known already; gives the value that holds now."""
         known: str = await self._run("learn", Budget("facts"), fact=name, value=value)
-        await cast("Any", self._client).expire(_keys("facts")[0], int(_FACTS_SECONDS))
+        with anyio.fail_after(_ANSWER_SECONDS):
+            await cast("Any", self._client).expire(_keys("facts")[0], int(_FACTS_SECONDS))
         return known
 
     async def recall(self, name: str) -> str:
@@ -153,7 +155,10 @@ class RedisRings:
             }
         )
         now = repr(self._clock()) if self._clock else ""
-        return await self._script(keys=_keys(budget.name), args=[operation, now, words])
+        # The library's own time limit is `asyncio.wait_for`, which before Python 3.12 now and then swallows
+        # the cancellation of its caller.
+        with anyio.fail_after(_ANSWER_SECONDS):
+            return await self._script(keys=_keys(budget.name), args=[operation, now, words])
 
 
 def _keys(name: str) -> list[str]:

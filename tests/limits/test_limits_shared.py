@@ -1,5 +1,6 @@
 """A Redis that goes away and comes back."""
 
+import asyncio
 import logging
 from pathlib import Path
 
@@ -71,4 +72,23 @@ async def test_a_redis_that_was_never_there_costs_one_attempt(
         await limiter.acquire(0)
     assert len(caplog.messages) == 1
     assert "CANARY" not in caplog.text
+    await limiter.close()
+
+
+async def test_a_caller_that_is_cancelled_while_redis_is_asked_ends_at_whatever_step_it_was(
+    own_redis: RedisServer, tmp_path: Path
+):
+    limiter = open_limiter(tmp_path, [THREE], redis_url=own_redis.url)
+
+    async def call() -> None:
+        while True:
+            await limiter.state()
+
+    for steps in range(120):
+        caller = asyncio.create_task(call())
+        for _ in range(steps % 40):
+            await asyncio.sleep(0)
+        caller.cancel()
+        done, _ = await asyncio.wait([caller], timeout=5)
+        assert done, f"goes on after it was cancelled at step {steps % 40}"
     await limiter.close()
