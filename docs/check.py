@@ -1,7 +1,7 @@
 """Compares what the documents say with what the program is; `--write` brings them up to date.
 
-Checked: the lists of tools in docs/tools.md and manifest.json, the settings, the version everywhere, and that
-links lead somewhere.
+Checked: the catalogue that servers list, the tools in docs/tools.md and manifest.json, the settings, the
+version everywhere, and that links lead somewhere.
 """
 
 import json
@@ -11,9 +11,10 @@ import tomllib
 from pathlib import Path
 
 from posthog_mcp import __version__
-from posthog_mcp.server.catalog import collect
+from posthog_mcp.server import catalog
 from posthog_mcp.settings import VARIABLES
 from posthog_mcp.tool import AREAS
+from posthog_mcp.tools import every
 
 ROOT = Path(__file__).parent.parent
 TOOLS, MANIFEST, SETTINGS = ROOT / "docs/tools.md", ROOT / "manifest.json", ROOT / "docs/settings.md"
@@ -30,7 +31,7 @@ def tools_page() -> str:
         "listed on demand, with `--areas` or `POSTHOG_MCP_TOOLS`.",
     ]
     for area in AREAS:
-        tools = [tool for tool in collect() if tool.area == area]
+        tools = [tool for tool in every() if tool.area == area]
         if not tools:
             continue
         lines += [
@@ -69,7 +70,7 @@ def manifest() -> str:
     data["version"] = __version__
     data["tools"] = [
         {"name": tool.name, "description": tool.description.split("\n")[0]}
-        for tool in collect()
+        for tool in every()
         if tool.default
     ]
     return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
@@ -95,7 +96,12 @@ def main() -> int:
     registry = json.loads((ROOT / "server.json").read_text(encoding="utf-8"))
     if {registry["version"], *(package["version"] for package in registry["packages"])} != {__version__}:
         problems.append(f"server.json names another version than {__version__}")
-    for path, wanted in ((TOOLS, tools_page()), (SETTINGS, settings_page()), (MANIFEST, manifest())):
+    for path, wanted in (
+        (catalog.FILE, catalog.written(every())),
+        (TOOLS, tools_page()),
+        (SETTINGS, settings_page()),
+        (MANIFEST, manifest()),
+    ):
         if "--write" in sys.argv:
             path.write_text(wanted, encoding="utf-8")
         elif not path.exists() or path.read_text(encoding="utf-8") != wanted:

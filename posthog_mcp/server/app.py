@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mcp.types import PaginatedRequestParams
 
     from posthog_mcp.settings import Settings
-    from posthog_mcp.tool import Tool
+    from posthog_mcp.tool import Listing
 
 _FIXED: tuple[CacheableMethod, ...] = (
     "tools/list",
@@ -69,7 +69,7 @@ class App:
         self,
         settings: Settings,
         *,
-        tools: Iterable[Tool] | None = None,
+        tools: Iterable[Listing] | None = None,
         late: LateSettings | None = None,
     ) -> None:
         self.settings = settings

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from posthog_mcp.server.schema import input_schema
 from posthog_mcp.tool import ToolFailure
 
 if TYPE_CHECKING:
@@ -48,7 +47,7 @@ def check(tool: Tool, arguments: Mapping[str, Any], without: Mapping[str, str] =
         return tool.input.model_validate(dict(arguments))
     except ValidationError as error:
         problems = error.errors(include_url=False)
-        words = [_words(tool.input, problem, without) for problem in problems[:_MOST_PROBLEMS]]
+        words = [_words(tool, problem, without) for problem in problems[:_MOST_PROBLEMS]]
         if len(problems) > _MOST_PROBLEMS:
             words.append(f"And {len(problems) - _MOST_PROBLEMS} more.")
         raise ToolFailure(
@@ -58,18 +57,28 @@ def check(tool: Tool, arguments: Mapping[str, Any], without: Mapping[str, str] =
         ) from None
 
 
+def pruned(schema: dict[str, Any], without: Collection[str]) -> dict[str, Any]:
+    """A tool's schema without the arguments that this server does not take."""
+    if not without:
+        return schema
+    shown = {name: part for name, part in schema["properties"].items() if name not in without}
+    required = [name for name in schema.get("required", ()) if name not in without]
+    kept = {name: part for name, part in schema.items() if name != "required"} | {"properties": shown}
+    return kept | ({"required": required} if required else {})
+
+
 def nearest(name: str, names: Collection[str]) -> str:
     """Words that name what is most like `name`, or nothing."""
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     return f"did you mean `{near[0]}`?" if near else ""
 
 
-def _words(model: type[Input], problem: ErrorDetails, without: Collection[str]) -> str:
+def _words(tool: Tool, problem: ErrorDetails, without: Collection[str]) -> str:
     where = _path(problem["loc"])
     context = problem.get("ctx", {})
     match problem["type"]:
         case "extra_forbidden":
-            names = _names_at(model, problem["loc"][:-1], without)
+            names = _names_at(tool, problem["loc"][:-1], without)
             near = nearest(str(problem["loc"][-1]), names)
             listed = ", ".join(f"`{name}`" for name in names[:_MOST_NAMES]) or "none"
             return f"`{where}` is not an argument; {near or f'the arguments are: {listed}.'}"
@@ -133,9 +142,9 @@ def _given(problem: ErrorDetails) -> str:
     return text if len(text) <= _MOST_OF_A_VALUE else f"{text[:_MOST_OF_A_VALUE]}…"
 
 
-def _names_at(model: type[Input], location: tuple[int | str, ...], without: Collection[str]) -> list[str]:
+def _names_at(tool: Tool, location: tuple[int | str, ...], without: Collection[str]) -> list[str]:
     """The names that are allowed in the object at `location`."""
-    schema = input_schema(model, without)
+    schema = pruned(tool.schema, without)
     for part in location:
         schema = schema["items"] if isinstance(part, int) else schema["properties"][part]
     return list(schema["properties"])

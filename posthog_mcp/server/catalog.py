@@ -1,33 +1,35 @@
-"""Which tools this server shows: found in `posthog_mcp.tools`, chosen by what the tools say of themselves."""
+"""Which tools this server shows: read from the committed catalogue, chosen by what each says of itself."""
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
-from dataclasses import dataclass, field
+import json
+from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from posthog_mcp import tools as tool_modules
-from posthog_mcp.server.arguments import nearest
-from posthog_mcp.server.schema import input_schema
+from posthog_mcp.server.arguments import nearest, pruned
 from posthog_mcp.settings import Access, SettingsError
-from posthog_mcp.tool import AREAS, Tool, ToolFailure
+from posthog_mcp.tool import Listing, ToolFailure
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from posthog_mcp.settings import Settings
 
+FILE = Path(__file__).with_name("catalogue.json")
+"""Written by `python docs/check.py --write`. Importing all tools in order to list them takes twice as long."""
 
-def collect() -> tuple[Tool, ...]:
-    """Every tool there is, in the order of the areas, then of the files, then as written in each file."""
-    found: dict[str, Tool] = {}
-    for module in sorted(pkgutil.iter_modules(tool_modules.__path__), key=lambda module: module.name):
-        named = importlib.import_module(f"{tool_modules.__name__}.{module.name}")
-        for value in vars(named).values():
-            if isinstance(value, Tool) and found.setdefault(value.name, value) is not value:
-                raise TypeError(f"two tools are named {value.name}")
-    return tuple(sorted(found.values(), key=lambda tool: AREAS.index(tool.area)))
+
+def collect() -> tuple[Listing, ...]:
+    """Every tool there is, in the order they are listed, without its code."""
+    return tuple(_listing(entry) for entry in json.loads(FILE.read_text(encoding="utf-8")))
+
+
+def written(tools: Iterable[Listing]) -> str:
+    """The committed catalogue as it should be."""
+    names = [one.name for one in fields(Listing)]
+    entries = [{name: getattr(tool, name) for name in names} for tool in tools]
+    return json.dumps(entries, indent=1, ensure_ascii=False) + "\n"
 
 
 @dataclass(frozen=True)
@@ -40,16 +42,16 @@ class Catalogue:
         pinned: Whether it is bound to one project, which is then no argument.
     """
 
-    tools: tuple[Tool, ...]
+    tools: tuple[Listing, ...]
     access: Access = Access.FULL
     pinned: bool = False
-    _by_name: dict[str, Tool] = field(init=False, repr=False, compare=False)
+    _by_name: dict[str, Listing] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_by_name", {tool.name: tool for tool in self.tools})
 
     @classmethod
-    def of(cls, settings: Settings, tools: Iterable[Tool] | None = None) -> Catalogue:
+    def of(cls, settings: Settings, tools: Iterable[Listing] | None = None) -> Catalogue:
         """The tools that `settings` ask for, out of `tools` or of all there are.
 
         Access wins over everything, then a tool taken out, then one added, then the areas.
@@ -68,7 +70,7 @@ class Catalogue:
         )
         return cls(shown, settings.access, settings.pinned_project_id is not None)
 
-    def find(self, name: str) -> Tool:
+    def find(self, name: str) -> Listing:
         """The tool of that name.
 
         Raises:
@@ -84,23 +86,37 @@ class Catalogue:
             )
         return tool
 
-    def schema(self, tool: Tool) -> dict[str, Any]:
+    def schema(self, tool: Listing) -> dict[str, Any]:
         """The JSON schema of a tool's arguments on this server."""
-        return input_schema(tool.input, self.without(tool))
+        return pruned(tool.schema, self.without(tool))
 
-    def without(self, tool: Tool) -> dict[str, str]:
+    def without(self, tool: Listing) -> dict[str, str]:
         """The arguments of a tool that this server does not take, each with the reason."""
-        withheld = dict.fromkeys(tool.input.beyond(self.access), f"this server has {self.access} access")
+        withheld = {
+            name: f"this server has {self.access} access"
+            for name, access in tool.needs.items()
+            if not access.within(self.access)
+        }
         if self.pinned:
             withheld["project_id"] = "this server is bound to one project"
         return withheld
 
 
-def _in_areas(tool: Tool, areas: tuple[str, ...]) -> bool:
+def _listing(entry: dict[str, Any]) -> Listing:
+    typed: dict[str, Any] = {
+        "access": Access(entry["access"]),
+        "scopes": tuple(entry["scopes"]),
+        "keys": tuple(entry["keys"]),
+        "needs": {name: Access(access) for name, access in entry["needs"].items()},
+    }
+    return Listing(**(entry | typed))
+
+
+def _in_areas(tool: Listing, areas: tuple[str, ...]) -> bool:
     return tool.default if not areas else "all" in areas or tool.area in areas
 
 
-def _named(settings: Settings, known: tuple[Tool, ...]) -> tuple[set[str], set[str]]:
+def _named(settings: Settings, known: tuple[Listing, ...]) -> tuple[set[str], set[str]]:
     """Names added and taken out. A misspelt one may be meant to keep the server safe: it stops the start."""
     by_name = {tool.name: tool for tool in known}
     problems: list[str] = []

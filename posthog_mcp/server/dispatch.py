@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 import anyio
+import anyio.to_thread
 
 from posthog_mcp.api.calls import WAIT_SHARE, Patience, patience, witness
 from posthog_mcp.api.errors import PostHogError
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from posthog_mcp.render import Result
     from posthog_mcp.server.catalog import Catalogue
     from posthog_mcp.settings import Settings
-    from posthog_mcp.tool import Question, Services, Tool
+    from posthog_mcp.tool import Listing, Question, Services, Tool
 
 _log = logging.getLogger(__name__)
 
@@ -72,6 +73,7 @@ class Dispatcher:
         self._settings = settings
         self._services = services
         self._secrets = settings.secrets()
+        self._tools: dict[str, Tool] = {}
 
     async def call(
         self,
@@ -98,8 +100,9 @@ class Dispatcher:
         self.metrics.running += 1
         shown, outcome, answer = "unknown", "cancelled", Answer("", is_error=True)
         try:
-            tool = self.catalogue.find(name)
-            shown = tool.name
+            listing = self.catalogue.find(name)
+            shown = listing.name
+            tool = await self._loaded(listing)
             args = check(tool, arguments, self.catalogue.without(tool))
             with anyio.move_on_after(self._settings.call_seconds) as deadline:
                 context = Context(await self._services(), caller, tool=tool.name)
@@ -124,6 +127,12 @@ class Dispatcher:
             self.metrics.count(shown, outcome, seconds)
             audit(shown, outcome, milliseconds=seconds * 1000, characters=len(answer.text))
         return answer
+
+    async def _loaded(self, listing: Listing) -> Tool:
+        """The tool with its code: imported at its first call, in a thread, since other calls use the loop."""
+        if listing.name not in self._tools:
+            self._tools[listing.name] = await anyio.to_thread.run_sync(listing.load)
+        return self._tools[listing.name]
 
     async def _run(self, tool: Tool, context: Context, args: Any) -> Result:
         """Run a tool: its waits have one sum, its caller is told of them, and what it changes is recorded."""

@@ -25,7 +25,7 @@ from posthog_mcp.tool.arguments import (
 )
 from posthog_mcp.tool.consent import AnswerPending, Question
 from posthog_mcp.tool.context import Context, Project, Services, ToolFailure
-from posthog_mcp.tool.record import Key, Tool, tool
+from posthog_mcp.tool.record import Key, Listing, Tool, tool
 
 __all__ = [
     "AREAS",
@@ -37,6 +37,7 @@ __all__ = [
     "JsonObject",
     "JsonValue",
     "Key",
+    "Listing",
     "Needs",
     "Project",
     "ProjectInput",

@@ -99,13 +99,14 @@ class Input(BaseModel):
         return {name: _forgiven(forms.get(name), value) for name, value in given.items() if value is not None}
 
     @classmethod
-    def beyond(cls, access: Access) -> list[str]:
-        """The arguments that a server of this access does not have."""
-        return [
-            name
+    def needs(cls) -> dict[str, Access]:
+        """The arguments that exist only from an access level on, with that level."""
+        return {
+            name: mark.access
             for name, info in cls.model_fields.items()
-            if any(isinstance(mark, Needs) and not mark.access.within(access) for mark in info.metadata)
-        ]
+            for mark in info.metadata
+            if isinstance(mark, Needs)
+        }
 
     def given(self, name: str) -> bool:
         """Whether the caller gave the argument `name`: in an update, what is absent stays."""

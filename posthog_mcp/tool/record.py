@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from posthog_mcp.settings import AREAS, Access
 from posthog_mcp.tool.arguments import Input
+from posthog_mcp.tool.schema import input_schema
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -19,9 +21,9 @@ Key = Literal["project", "personal", "secret"]
 """Kinds of keys a tool can do its work with: `phc_`, `phx_` (or OAuth), `phs_`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tool:
-    """Everything known about one tool. The catalogue filters by these fields; nobody keeps a second list.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """What a tool says of itself, without its code. The catalogue filters by these fields, and by no others.
 
     Attributes:
         name: The coroutine's name: snake_case, verb first, at most 40 characters.
@@ -31,12 +33,13 @@ class Tool:
         access: The least access a server must have to show it.
         scopes: Scopes its personal key needs, such as `annotation:read`.
         keys: Kinds of keys it can work with; any one will do. Empty: none.
-        input: The model of its arguments.
-        run: The coroutine: `await run(context, arguments)`.
         read_only: Changes nothing at PostHog.
         destructive: Takes away or overwrites what cannot be had back.
         idempotent: A second call with the same arguments changes nothing more.
         default: Listed without asking for its area.
+        schema: The JSON schema of all its arguments.
+        needs: Arguments that exist only from an access level on, with that level.
+        module: Where its code is.
     """
 
     name: str
@@ -46,16 +49,38 @@ class Tool:
     access: Access
     scopes: tuple[str, ...]
     keys: tuple[Key, ...]
-    input: type[Input]
-    run: Callable[[Context, Any], Awaitable[Result]]
     read_only: bool
     destructive: bool
     idempotent: bool
     default: bool
+    schema: dict[str, Any]
+    needs: dict[str, Access]
+    module: str
 
     def within(self, access: Access) -> bool:
         """Whether a server of this access may run it."""
         return self.access.within(access)
+
+    def load(self) -> Tool:
+        """The tool, with its code: imports its module."""
+        return getattr(importlib.import_module(self.module), self.name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tool(Listing):
+    """A tool that can be run.
+
+    Attributes:
+        input: The model of its arguments.
+        run: The coroutine: `await run(context, arguments)`.
+    """
+
+    input: type[Input]
+    run: Callable[[Context, Any], Awaitable[Result]]
+
+    def load(self) -> Tool:
+        """Itself."""
+        return self
 
 
 def tool(
@@ -86,6 +111,7 @@ def tool(
 
     def make(run: Callable[[Context, Any], Awaitable[Result]]) -> Tool:
         read_only = access is Access.READ
+        model = _input_of(run)
         return Tool(
             name=run.__name__,
             title=title,
@@ -94,7 +120,10 @@ def tool(
             access=access,
             scopes=scopes,
             keys=keys,
-            input=_input_of(run),
+            schema=input_schema(model),
+            needs=model.needs(),
+            module=run.__module__,
+            input=model,
             run=run,
             read_only=read_only,
             destructive=destructive,

@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from posthog_mcp.server.catalog import Catalogue, collect
+from posthog_mcp.server.catalog import FILE, Catalogue, collect, written
 from posthog_mcp.server.results import definitions
 from posthog_mcp.settings import Access, Settings
 from posthog_mcp.tool import AREAS, Input, Tool
+from posthog_mcp.tools import every
 
-TOOLS = collect()
+TOOLS = every()
 NODE = Path(__file__).parents[1] / "node"
 TOKENIZER = shutil.which("node") and (NODE / "node_modules/js-tiktoken").exists()
 FORMATS = {"date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"}
@@ -50,6 +51,14 @@ def tokens(texts: list[str]) -> list[int]:
 
 def test_there_are_tools() -> None:
     assert TOOLS
+
+
+def test_the_committed_catalogue_is_what_the_tools_say_of_themselves() -> None:
+    assert FILE.read_text(encoding="utf-8") == written(TOOLS), "run python docs/check.py --write"
+
+
+def test_a_listed_tool_leads_to_its_code() -> None:
+    assert tuple(listing.load() for listing in collect()) == TOOLS
 
 
 @each_tool

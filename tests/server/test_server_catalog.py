@@ -1,3 +1,4 @@
+import dataclasses
 from collections.abc import Callable
 
 import pytest
@@ -55,6 +56,21 @@ def test_a_pinned_project_leaves_the_schemas(settings: Make) -> None:
     assert "project_id" in Catalogue.of(settings(), TOOLS).schema(echo)["properties"]
     pinned = Catalogue.of(settings(pinned_project_id=3), TOOLS)
     assert "project_id" not in pinned.schema(echo)["properties"]
+
+
+def test_an_argument_that_is_not_there_is_not_required_either(settings: Make) -> None:
+    pinned = Catalogue.of(settings(pinned_project_id=3), TOOLS)
+    schema = {
+        "type": "object",
+        "properties": {"project_id": {"type": "integer"}, "name": {"type": "string"}},
+        "required": ["project_id"],
+        "additionalProperties": False,
+    }
+    assert pinned.schema(dataclasses.replace(echo, schema=schema)) == {
+        "type": "object",
+        "properties": {"name": {"type": "string"}},
+        "additionalProperties": False,
+    }
 
 
 def test_a_hidden_tool_looks_like_one_that_does_not_exist(settings: Make) -> None:

@@ -34,9 +34,9 @@ async def test_the_application_of_the_guide_exposes_and_converts_people(agent, s
 
 
 def test_the_tools_and_arguments_the_guide_names_exist():
-    from posthog_mcp.server.catalog import collect  # noqa: PLC0415
+    from posthog_mcp.tools import every  # noqa: PLC0415
 
-    tools = {tool.name: tool for tool in collect()}
+    tools = {tool.name: tool for tool in every()}
     named = set(re.findall(r"`([a-z]+_[a-z_]+)`", GUIDE))
     arguments = {name for tool in tools.values() for name in tool.input.model_fields}
     conclusions = {"stopped_early", "ensure_experience_continuity"}

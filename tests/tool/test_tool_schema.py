@@ -3,8 +3,8 @@ from typing import Any
 import pytest
 from pydantic import Field
 
-from posthog_mcp.server.schema import input_schema
 from posthog_mcp.tool import Input, JsonArray, JsonObject
+from posthog_mcp.tool.schema import input_schema
 
 
 class Inner(Input):
@@ -71,12 +71,6 @@ def test_nested_objects_stand_where_they_are_used() -> None:
 @pytest.mark.parametrize("name", ["free", "listed"])
 def test_free_form_arguments_are_declared_as_text(name: str) -> None:
     assert input_schema(Every)["properties"][name]["type"] == "string"
-
-
-def test_arguments_a_server_does_not_take_are_left_out() -> None:
-    schema = input_schema(Every, {"text"})
-    assert "text" not in schema["properties"]
-    assert "required" not in schema
 
 
 def test_a_tool_without_arguments_still_has_properties() -> None:

@@ -12,28 +12,23 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast, get_args, get_o
 from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
 from pydantic import WithJsonSchema
 
-from posthog_mcp.tool import Input
-from posthog_mcp.tool.arguments import without_null
+from posthog_mcp.tool.arguments import Input, without_null
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Iterable
 
     from pydantic.fields import FieldInfo
 
 _SCALARS = {str: "string", int: "integer", float: "number", bool: "boolean"}
 
 
-def input_schema(model: type[Input], without: Collection[str] = ()) -> dict[str, Any]:
+def input_schema(model: type[Input]) -> dict[str, Any]:
     """The JSON schema of a tool's arguments.
 
-    Args:
-        model: The tool's input.
-        without: Fields that this server does not take, such as `project_id` where the project is pinned.
-
     Raises:
-        TypeError: A field has a type that has no portable form; found by the catalogue's contract test.
+        TypeError: A field has a type that has no portable form.
     """
-    fields = {name: info for name, info in model.model_fields.items() if name not in without}
+    fields = model.model_fields
     schema: dict[str, Any] = {
         "type": "object",
         "properties": {name: _property(name, info) for name, info in fields.items()},
