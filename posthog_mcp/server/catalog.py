@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from posthog_mcp.settings import Settings
 
 FILE = Path(__file__).with_name("catalogue.json")
-"""Written by `python docs/check.py --write`. Importing all tools in order to list them takes twice as long."""
+"""Written by `python docs/check.py --write`. Importing all tools to list them takes twice as long."""
 
 
 def collect() -> tuple[Listing, ...]:
