@@ -163,6 +163,33 @@ def test_ids_become_text_and_parameters_are_lifted():
     assert not {"$ai_span_id", "$ai_usage"} & set(properties)
 
 
+@pytest.mark.parametrize(
+    ("sent", "used", "cost"),
+    [
+        ({"model": "gpt-4o-2024-11-20", "input_tokens": 1000, "cache_read_input_tokens": 400,
+          "output_tokens": 200}, "gpt-4o", 0.004),
+        ({"model": "anthropic/claude-sonnet-4-5", "input_tokens": 1000, "cache_read_input_tokens": 400},
+         "claude-sonnet-4", 0.00312),
+        ({"model": "gpt-4o-mini", "input_tokens": 1_000_000}, "gpt-4o-mini", 0.15),
+        ({"model": "gemini-2.5-pro", "output_tokens": 10, "reasoning_tokens": 90}, "gemini-2.5-pro", 0.001),
+    ],
+)  # fmt: skip
+def test_a_known_model_has_a_cost_by_the_longest_name_that_fits(sent: dict[str, Any], used: str, cost: float):
+    properties: dict[str, Any] = {f"$ai_{name}": value for name, value in sent.items()}
+    describe_ai("$ai_generation", properties)
+    assert properties["$ai_model_cost_used"] == used
+    assert properties["$ai_total_cost_usd"] == pytest.approx(cost)
+
+
+def test_a_model_nobody_knows_has_no_cost_and_one_the_client_sent_is_kept():
+    unknown: dict[str, Any] = {"$ai_model": "ours-7b", "$ai_input_tokens": 10}
+    describe_ai("$ai_generation", unknown)
+    assert not any("cost" in name for name in unknown)
+    sent: dict[str, Any] = {"$ai_model": "gpt-4o", "$ai_input_cost_usd": 7.0, "$ai_output_tokens": 100_000}
+    describe_ai("$ai_generation", sent)
+    assert (sent["$ai_input_cost_usd"], sent["$ai_total_cost_usd"]) == (7.0, pytest.approx(8.0))
+
+
 values = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5)
 ai_properties = st.dictionaries(
     st.sampled_from([

@@ -1,13 +1,14 @@
 """What ingestion does to events of LLM analytics: ids as text, parameters lifted, costs added up.
 
-Source: PostHog's `nodejs/src/ingestion/ai`. The sandbox has no table of models' prices: a cost comes from
-what the client sends, be it costs or prices of tokens.
+Source: PostHog's `nodejs/src/ingestion/ai`. A cost is the client's own, or comes from the client's prices of
+tokens, or from the model's name.
 """
 
 from __future__ import annotations
 
 from typing import Any, Final
 
+from posthog_mcp.sandbox.ingest.ai_prices import Price, price_of
 from posthog_mcp.sandbox.ingest.properties import JSON, as_object
 
 _IDS: Final = ("$ai_trace_id", "$ai_parent_id", "$ai_span_id", "$ai_generation_id", "$ai_session_id")
@@ -21,6 +22,8 @@ _PARTS: Final = (
 )
 # Of the price of an input token, where nothing else is said: reading from a cache, writing to it.
 _CACHE_READ, _ANTHROPIC_READ, _ANTHROPIC_WRITE = 0.5, 0.1, 1.25
+
+_CUSTOM: Final = "custom"
 
 
 def describe_ai(event: str, properties: JSON) -> None:
@@ -45,15 +48,33 @@ def describe_ai(event: str, properties: JSON) -> None:
 
 def _add_costs(properties: JSON) -> None:
     given = all(_is_number(properties.get(name)) for name in _PARTS[:2])
-    prices = [properties.get(f"$ai_{side}_token_price") for side in ("input", "output")]
-    if not given and all(map(_is_number, prices)):
-        properties["$ai_input_cost_usd"] = _input_cost(properties, _number(prices[0]))
-        properties["$ai_output_cost_usd"] = _number(prices[1]) * _number(properties.get("$ai_output_tokens"))
-        properties["$ai_model_cost_used"] = "custom"
-        properties["$ai_cost_model_source"] = "custom"
-        given = True
-    if given and not _is_number(properties.get("$ai_total_cost_usd")):
+    price = None if given else _price(properties)
+    if price is not None:
+        written = _number(properties.get("$ai_output_tokens"))
+        if _counts_reasoning_apart(properties):
+            written += _number(properties.get("$ai_reasoning_tokens"))
+        computed = {
+            "$ai_input_cost_usd": _input_cost(properties, price.input),
+            "$ai_output_cost_usd": price.output * written,
+            "$ai_model_cost_used": price.model,
+            "$ai_cost_model_source": "custom" if price.model == _CUSTOM else "manual",
+        }
+        for name, value in computed.items():  # what the client says stays
+            properties.setdefault(name, value)
+    if (given or price is not None) and not _is_number(properties.get("$ai_total_cost_usd")):
         properties["$ai_total_cost_usd"] = sum(_number(properties.get(name)) for name in _PARTS)
+
+
+def _price(properties: JSON) -> Price | None:
+    prices = [properties.get(f"$ai_{side}_token_price") for side in ("input", "output")]
+    if all(map(_is_number, prices)):
+        return Price(_CUSTOM, *map(_number, prices))
+    return price_of(str(properties.get("$ai_model") or ""))
+
+
+def _counts_reasoning_apart(properties: JSON) -> bool:
+    model = str(properties.get("$ai_model") or "").lower()
+    return "gemini-2.5" in model or "gemini-3" in model
 
 
 def _input_cost(properties: JSON, price: float) -> float:
