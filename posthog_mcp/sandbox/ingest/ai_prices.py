@@ -1,4 +1,4 @@
-"""What well-known language models cost, for the sandbox. PostHog's own table is longer and follows the makers' lists.
+"""What well-known language models cost, for the sandbox; PostHog's own table is longer and kept up to date.
 
 Source: the makers' public price lists, as of 2025; US dollars for a million tokens, read and written.
 """
