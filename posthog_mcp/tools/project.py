@@ -104,7 +104,7 @@ class GetGuide(Input):
 
 @tool(area="project", access=Access.READ, title="Get a guide", keys=())
 async def get_guide(ctx: Context, args: GetGuide) -> Text:
-    """How to use PostHog in an application, with code that runs: SDKs, flags, errors, surveys, HogQL, …"""
+    """How to use PostHog in an application, with code that runs: SDKs, flags, errors, surveys, HogQL."""
     del ctx
     if args.guide:
         return Text(guides.read(args.guide))
