@@ -34,6 +34,7 @@ _FIXED: tuple[CacheableMethod, ...] = (
     "prompts/list",
     "resources/list",
     "resources/read",
+    "resources/templates/list",
     "server/discover",
 )
 _FRESH = CacheHint(ttl_ms=300_000, scope="public")
@@ -161,6 +162,7 @@ class App:
             on_list_prompts=prompts.on_list,
             on_get_prompt=prompts.on_get,
             on_list_resources=resources.on_list,
+            on_list_resource_templates=resources.on_templates,
             on_read_resource=resources.on_read,
         )
 

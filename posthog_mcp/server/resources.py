@@ -8,8 +8,10 @@ from mcp import MCPError
 from mcp.types import (
     INVALID_PARAMS,
     ListResourcesResult,
+    ListResourceTemplatesResult,
     ReadResourceResult,
     Resource,
+    ResourceTemplate,
     TextResourceContents,
 )
 
@@ -29,6 +31,21 @@ async def on_list(
     """Every guide, with its title and size in bytes."""
     del context, params
     return ListResourcesResult(resources=[_resource(name) for name in guides.names()])
+
+
+async def on_templates(
+    context: ServerRequestContext[Any], params: PaginatedRequestParams | None
+) -> ListResourceTemplatesResult:
+    """The address of a guide: clients ask for templates wherever there are resources."""
+    del context, params
+    guide = ResourceTemplate(
+        uri_template=_SCHEME + "{name}",
+        name="guide",
+        title="A guide",
+        description=f"How to use PostHog in an application: {', '.join(guides.names())}.",
+        mime_type=_MARKDOWN,
+    )
+    return ListResourceTemplatesResult(resource_templates=[guide])
 
 
 async def on_read(

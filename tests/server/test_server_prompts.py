@@ -99,6 +99,12 @@ async def test_every_guide_is_a_resource(client: Client) -> None:
         assert content.text.startswith(f"# {one.title}\n")
 
 
+async def test_clients_that_ask_for_templates_get_the_address_of_a_guide(client: Client) -> None:
+    [template] = (await client.list_resource_templates()).resource_templates
+    uri = template.uri_template.replace("{name}", guides.names()[0])
+    assert (await client.read_resource(uri)).contents
+
+
 @pytest.mark.parametrize(
     "uri", ["posthog://guides/nothing", "posthog://guides/../settings", "file:///etc/passwd"]
 )
