@@ -23,6 +23,7 @@ from posthog_mcp.api.keys import Keys, KeyType
 from posthog_mcp.api.organizations import organizations_in
 from posthog_mcp.api.refusals import Asked, error_of
 from posthog_mcp.api.requests import path_of, query_of
+from posthog_mcp.api.spans import answered, request_span
 from posthog_mcp.api.transport import RawAnswer, Transport, TransportError
 from posthog_mcp.limits import Draw, LimitExceeded
 
@@ -124,6 +125,7 @@ class _Trip:
     ends: float
     patience: Patience
     sent: bool = False
+    attempts: int = 0
 
 
 class Caller:
@@ -263,11 +265,14 @@ class Caller:
     ) -> Answer | errors.Answered | errors.Unreachable:
         """One attempt; a failure that another one may mend is given back."""
         trip.sent = True
+        trip.attempts += 1
         left = max(0.001, trip.ends - anyio.current_time())
         try:
-            raw = await self._transport.send(
-                asked.endpoint.method, url, headers=headers, content=content, read_seconds=left
-            )
+            with request_span(asked, trip.attempts) as span:
+                raw = await self._transport.send(
+                    asked.endpoint.method, url, headers=headers, content=content, read_seconds=left
+                )
+                answered(span, raw.status)
         except TransportError as error:
             trip.sent = error.sent
             if error.kind == "timeout":

@@ -5,6 +5,7 @@ import logging
 import random
 import time
 from collections.abc import Sequence
+from contextvars import Context
 from dataclasses import dataclass
 
 from posthog_mcp.api import PostHogClient
@@ -105,7 +106,8 @@ class Sender:
         if running or (self.refusal and not hurry and time.monotonic() < self._refused_until):
             return
         self.refusal = ""
-        self._task = asyncio.create_task(self._run())
+        # In a context of its own: it outlives the call that woke it, and has no part in its trace or waits.
+        self._task = asyncio.create_task(self._run(), context=Context())
 
     async def finish(self) -> None:
         """Send once more if anything waits, and let go; cancel it when time is up."""

@@ -22,6 +22,7 @@ from posthog_mcp.safety.redact import redact
 from posthog_mcp.server.arguments import check
 from posthog_mcp.server.log import places
 from posthog_mcp.server.metrics import Metrics
+from posthog_mcp.server.traces import UNKNOWN, trace
 from posthog_mcp.tool import AnswerPending, Context, ToolFailure
 from posthog_mcp.tool.recording import Recorder
 
@@ -98,7 +99,7 @@ class Dispatcher:
         """
         started = time.monotonic()
         self.metrics.running += 1
-        shown, outcome, answer = "unknown", "cancelled", Answer("", is_error=True)
+        shown, outcome, answer = UNKNOWN, "cancelled", Answer("", is_error=True)
         try:
             listing = self.catalogue.find(name)
             shown = listing.name
@@ -125,6 +126,7 @@ class Dispatcher:
             seconds = time.monotonic() - started
             self.metrics.running -= 1
             self.metrics.count(shown, outcome, seconds)
+            trace(shown, outcome)
             audit(shown, outcome, milliseconds=seconds * 1000, characters=len(answer.text))
         return answer
 

@@ -21,6 +21,7 @@ from mcp.types import (
 )
 
 from posthog_mcp.safety import clean
+from posthog_mcp.server.traces import unknown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -145,6 +146,7 @@ class Prompts:
         del context
         template = self._shown.get(params.name)
         if template is None:
+            unknown("prompts/get", "gen_ai.prompt.name")
             known = ", ".join(self._shown) or "none"
             raise _wrong(f"There is no prompt `{params.name[:64]}`; there are {known}.")
         text = filled(template, params.arguments or {})
