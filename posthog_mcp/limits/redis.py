@@ -6,12 +6,9 @@ Imported only where a Redis is configured: the library is the extra `redis`.
 import json
 import time
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import anyio
-import redis.asyncio
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 
 from posthog_mcp.limits.holders import Holder
 from posthog_mcp.limits.limit import (
@@ -27,9 +24,8 @@ from posthog_mcp.limits.limit import (
     Usage,
     tenth,
 )
+from posthog_mcp.limits.reach import ANSWER_SECONDS, PREFIX, connect
 
-PREFIX = "posthog-mcp"
-_ANSWER_SECONDS = 1.0
 _KEPT_SECONDS = LOWERED_SECONDS + 10 * RAISED_EVERY + 600  # until nothing learned can matter any more
 _NO_SLOT = -2
 _FACTS_SECONDS = 30 * 86_400.0
@@ -48,14 +44,7 @@ class RedisRings:
     def __init__(self, url: str, guard: float, clock: Any = None) -> None:
         self._guard = guard
         self._clock = clock
-        self._client: redis.asyncio.Redis = cast("Any", redis.asyncio.Redis).from_url(
-            url,
-            decode_responses=True,
-            socket_timeout=None,  # see `_run`
-            socket_connect_timeout=_ANSWER_SECONDS,
-            # once: a connection that the server closed while it was idle says so at the next command
-            retry=Retry(NoBackoff(), 1),
-        )
+        self._client = connect(url)
         self._script = self._client.register_script(_SCRIPT.read_text(encoding="utf-8"))
 
     async def reserve(self, budget: Budget, patience: float, *, background: bool = False) -> Reservation:
@@ -119,8 +108,8 @@ class RedisRings:
     async def learn(self, name: str, value: str) -> str:
         """Keep a fact unless it is known already; gives the value that holds now."""
         known: str = await self._run("learn", Budget("facts"), fact=name, value=value)
-        with anyio.fail_after(_ANSWER_SECONDS):
-            await cast("Any", self._client).expire(_keys("facts")[0], int(_FACTS_SECONDS))
+        with anyio.fail_after(ANSWER_SECONDS):
+            await self._client.expire(_keys("facts")[0], int(_FACTS_SECONDS))
         return known
 
     async def recall(self, name: str) -> str:
@@ -155,9 +144,7 @@ class RedisRings:
             }
         )
         now = repr(self._clock()) if self._clock else ""
-        # The library's own time limit is `asyncio.wait_for`, which before Python 3.12 now and then swallows
-        # the cancellation of its caller.
-        with anyio.fail_after(_ANSWER_SECONDS):
+        with anyio.fail_after(ANSWER_SECONDS):
             return await self._script(keys=_keys(budget.name), args=[operation, now, words])
 
 

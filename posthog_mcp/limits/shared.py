@@ -1,21 +1,12 @@
 """Rings for several machines: Redis while it answers, this machine's file while it does not."""
 
-import logging
-from collections.abc import Callable, Coroutine
-from datetime import UTC, datetime
-from typing import Any, TypeVar
-
 import anyio
-import redis
 
 from posthog_mcp.limits.holders import Holder
 from posthog_mcp.limits.limit import Budget, LimitExceeded, Reservation, State, Ticket
 from posthog_mcp.limits.local import LocalRings
+from posthog_mcp.limits.reach import Reach
 from posthog_mcp.limits.redis import RedisRings
-
-_log = logging.getLogger(__name__)
-_T = TypeVar("_T")
-RETRY_SECONDS = 5.0
 
 
 class SharedRings:
@@ -32,20 +23,23 @@ class SharedRings:
     def __init__(self, url: str, local: LocalRings, guard: float) -> None:
         self._redis = RedisRings(url, guard)
         self._local = local
-        self._lost_since: datetime | None = None
-        self._try_again = 0.0
-        self._found_at = float("-inf")
+        self._reach = Reach(
+            lambda: f"Limits are counted for {local.where} until it answers again.",
+            "Limits are shared with the other machines.",
+            refusal=LimitExceeded,
+        )
 
     @property
     def where(self) -> str:
         """In words for people: who shares them."""
-        if self._lost_since is None:
+        since = self._reach.lost_since
+        if since is None:
             return "all machines that use this Redis"
-        return f"{self._local.where} (Redis cannot be reached since {self._lost_since:%H:%M:%S} UTC)"
+        return f"{self._local.where} (Redis cannot be reached since {since:%H:%M:%S} UTC)"
 
     async def reserve(self, budget: Budget, patience: float, *, background: bool = False) -> Reservation:
         """Take the first slot that every limit allows."""
-        shared = await self._ask(lambda: self._redis.reserve(budget, patience, background=background))
+        shared = await self._reach.ask(lambda: self._redis.reserve(budget, patience, background=background))
         if shared is None:
             return await self._local.reserve(budget, patience, background=background)
         if not self._forgot(budget):
@@ -60,7 +54,7 @@ class SharedRings:
 
     async def due(self, budget: Budget, reservation: Reservation) -> float:
         """Seconds until the slot is due; to be asked before every send."""
-        shared = await self._ask(lambda: self._redis.due(budget, reservation))
+        shared = await self._reach.ask(lambda: self._redis.due(budget, reservation))
         if shared is not None and not self._forgot(budget):
             return shared
         own = await self._local.due(budget, reservation)
@@ -73,24 +67,24 @@ class SharedRings:
 
     async def penalize(self, budget: Budget, seconds: float | None) -> float:
         """Note a refusal, and hold everyone back."""
-        shared = await self._ask(lambda: self._redis.penalize(budget, seconds))
+        shared = await self._reach.ask(lambda: self._redis.penalize(budget, seconds))
         own = await self._local.penalize(budget, seconds if shared is None else shared)
         return own if shared is None else shared
 
     async def state(self, budget: Budget) -> State:
         """What is known of the budget now."""
-        return await self._ask(lambda: self._redis.state(budget)) or await self._local.state(budget)
+        return await self._reach.ask(lambda: self._redis.state(budget)) or await self._local.state(budget)
 
     async def note(self, budget: Budget, remaining: int) -> None:
         """Keep what PostHog said remains."""
-        await self._ask(lambda: self._redis.note(budget, remaining))
+        await self._reach.ask(lambda: self._redis.note(budget, remaining))
         await self._local.note(budget, remaining)
 
     async def enter(self, queue: str, holder: Holder, seconds: float) -> Ticket:
         """Join a queue; gives the ticket."""
         own = await self._local.enter(queue, holder, seconds)
         with anyio.CancelScope(shield=True):  # a place that nobody knows of would stay taken
-            shared = await self._ask(lambda: self._redis.enter(queue, holder, seconds))
+            shared = await self._reach.ask(lambda: self._redis.enter(queue, holder, seconds))
             if shared is not None:
                 return Ticket(own.number, shared.shared)
         return own
@@ -100,24 +94,24 @@ class SharedRings:
         own = await self._local.ahead(queue, ticket)
         if ticket.shared < 0:
             return own
-        shared = await self._ask(lambda: self._redis.ahead(queue, ticket))
+        shared = await self._reach.ask(lambda: self._redis.ahead(queue, ticket))
         return own if shared is None else shared
 
     async def leave(self, queue: str, ticket: Ticket) -> None:
         """Leave a queue."""
         await self._local.leave(queue, ticket)
         if ticket.shared >= 0:
-            await self._ask(lambda: self._redis.leave(queue, ticket))
+            await self._reach.ask(lambda: self._redis.leave(queue, ticket))
 
     async def learn(self, name: str, value: str) -> str:
         """Keep a fact unless it is known already; gives the value that holds now."""
-        known = await self._ask(lambda: self._redis.learn(name, value))
+        known = await self._reach.ask(lambda: self._redis.learn(name, value))
         own = await self._local.learn(name, known or value)
         return known or own
 
     async def recall(self, name: str) -> str:
         """A fact; empty when nothing is known."""
-        return await self._ask(lambda: self._redis.recall(name)) or await self._local.recall(name)
+        return await self._reach.ask(lambda: self._redis.recall(name)) or await self._local.recall(name)
 
     async def close(self) -> None:
         """Let go of the connections and the file."""
@@ -126,41 +120,8 @@ class SharedRings:
 
     async def _give_back_shared(self, budget: Budget, reservation: Reservation) -> None:
         if reservation.shared >= 0:
-            await self._ask(lambda: self._redis.give_back(budget, reservation))
-
-    async def _ask(self, question: Callable[[], Coroutine[Any, Any, _T]]) -> _T | None:
-        """What Redis says; None while it cannot be reached."""
-        if self._lost_since is not None:
-            if anyio.current_time() < self._try_again:
-                return None
-            # Whoever comes meanwhile goes to the file at once instead of waiting for this one.
-            self._try_again = anyio.current_time() + RETRY_SECONDS
-        try:
-            answer = await question()
-        except LimitExceeded:
-            self._found()
-            raise
-        except (redis.RedisError, OSError) as error:
-            self._lose(error)
-            return None
-        self._found()
-        return answer
+            await self._reach.ask(lambda: self._redis.give_back(budget, reservation))
 
     def _forgot(self, budget: Budget) -> bool:
         """Whether Redis may not know all that we sent within the budget's windows."""
-        return anyio.current_time() < self._found_at + budget.seconds
-
-    def _lose(self, error: Exception) -> None:
-        self._try_again = anyio.current_time() + RETRY_SECONDS
-        if self._lost_since is None:
-            self._lost_since = datetime.now(UTC)
-            _log.warning(
-                "Redis cannot be used (%s). Limits are counted for %s until it answers again.",
-                type(error).__name__,
-                self._local.where,
-            )
-
-    def _found(self) -> None:
-        if self._lost_since is not None:
-            self._lost_since, self._found_at = None, anyio.current_time()
-            _log.warning("Redis answers again. Limits are shared with the other machines.")
+        return anyio.current_time() < self._reach.found_at + budget.seconds

@@ -7,15 +7,14 @@ from pathlib import Path
 import pytest
 from limits_kit import RedisServer
 
-from posthog_mcp.limits import Limit, LimitExceeded, open_limiter
-from posthog_mcp.limits import shared as shared_rings
+from posthog_mcp.limits import Limit, LimitExceeded, open_limiter, reach
 
 THREE = Limit("three", 3, 600.0)
 
 
 @pytest.fixture(autouse=True)
 def _try_again_soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shared_rings, "RETRY_SECONDS", 0.0)
+    monkeypatch.setattr(reach, "RETRY_SECONDS", 0.0)
 
 
 async def test_two_machines_share_through_redis(own_redis: RedisServer, tmp_path: Path):
@@ -64,7 +63,7 @@ async def test_a_cool_down_is_kept_on_both_sides(own_redis: RedisServer, tmp_pat
 async def test_a_redis_that_was_never_there_costs_one_attempt(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
-    monkeypatch.setattr(shared_rings, "RETRY_SECONDS", 60.0)
+    monkeypatch.setattr(reach, "RETRY_SECONDS", 60.0)
     limiter = open_limiter(tmp_path, [THREE], redis_url="redis://:CANARY@127.0.0.1:1/0")
     for _ in range(3):
         await limiter.acquire(0)
