@@ -9,6 +9,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, TypeVar
 
+from posthog_mcp.journal.store import JournalUnusable
 from posthog_mcp.limits.lock import SharedLock
 
 if TYPE_CHECKING:
@@ -26,23 +27,29 @@ CREATE TABLE IF NOT EXISTS changes (
 CREATE INDEX IF NOT EXISTS changes_at ON changes (at);
 CREATE INDEX IF NOT EXISTS changes_project ON changes (host, project, id);
 CREATE INDEX IF NOT EXISTS changes_undoes ON changes (undoes) WHERE undoes > 0;
+CREATE TABLE IF NOT EXISTS claims (change INTEGER PRIMARY KEY, until REAL NOT NULL);
 """
+_FIRST = (
+    "INSERT INTO sqlite_sequence (name, seq) SELECT 'changes', ?"
+    " WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'changes')"
+)
 _DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
-
-
-class JournalUnusable(Exception):  # noqa: N818 - a state of the file
-    """The journal cannot be written or read; its text says why, in one sentence."""
 
 
 class File:
     """One SQLite file, used from any thread.
 
+    Args:
+        path: Where it is; None for this process's memory.
+        first: The number before that of the first change, where the file is new.
+
     Attributes:
         path: Where it is; None while it is in this process's memory alone.
     """
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, first: int = 0) -> None:
         self.path = path
+        self._first = first
         self._opening = threading.Lock()
         self._opened: tuple[sqlite3.Connection, SharedLock] | None = None
 
@@ -74,11 +81,11 @@ class File:
         with self._opening:
             if self._opened is None:
                 try:
-                    self._opened = _open(self.path)
+                    self._opened = _open(self.path, self._first)
                 except (OSError, sqlite3.Error) as error:
                     _log.warning("changes are kept in the memory of this process alone: %s", error)
                     self.path = None
-                    self._opened = _open(None)
+                    self._opened = _open(None, self._first)
             return self._opened
 
 
@@ -94,28 +101,28 @@ def _in_transaction(db: sqlite3.Connection, work: Callable[[sqlite3.Connection],
     return done
 
 
-def _open(path: Path | None) -> tuple[sqlite3.Connection, SharedLock]:
+def _open(path: Path | None, first: int) -> tuple[sqlite3.Connection, SharedLock]:
     if path is None:
-        return _connected(None), SharedLock(None)
+        return _connected(None, first), SharedLock(None)
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     lock = SharedLock(path.with_suffix(".lock"))
     try:
         with lock.held(blocking=True):
             try:
-                return _connected(path), lock
+                return _connected(path, first), lock
             except sqlite3.DatabaseError as error:
                 if error.sqlite_errorcode & 0xFF not in _DAMAGE:
                     raise
                 _log.error(
                     "the journal of changes was damaged (%s): it is kept as %s", error, _set_aside(path)
                 )
-                return _connected(path), lock
+                return _connected(path, first), lock
     except BaseException:
         lock.close()
         raise
 
 
-def _connected(path: Path | None) -> sqlite3.Connection:
+def _connected(path: Path | None, first: int) -> sqlite3.Connection:
     if path and not path.exists():
         # Never on a file that is there: closing it would let go of every lock SQLite holds in this process.
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
@@ -126,6 +133,8 @@ def _connected(path: Path | None) -> sqlite3.Connection:
         # Killing the process loses nothing that was committed; only a power cut could take the last commits.
         db.execute("PRAGMA synchronous = NORMAL")
         db.executescript(_SCHEMA)
+        if first:
+            db.execute(_FIRST, (first,))
     except BaseException:
         db.close()
         raise

@@ -1,70 +1,48 @@
-"""The journal of changes: a SQLite file that all server processes of a machine share."""
+"""The journal of changes: noted before they are made, confirmed when PostHog has answered."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 import anyio
-import anyio.to_thread
 
-from posthog_mcp.journal.change import Change
-from posthog_mcp.journal.file import File
+from posthog_mcp.journal.local import LocalStore
+from posthog_mcp.journal.store import KEPT_SECONDS
 
 if TYPE_CHECKING:
-    import sqlite3
-    from collections.abc import Callable, Iterable
+    from collections.abc import Awaitable, Iterable
     from pathlib import Path
+
+    from posthog_mcp.journal.change import Change
+    from posthog_mcp.journal.store import Noted, Store
 
 _T = TypeVar("_T")
 
 FILE = "journal.db"
-DAYS = 90
-MOST = 10_000
-_SECONDS = DAYS * 86_400
-_NOTED = (
-    "SELECT id, confirmed, body, (SELECT max(later.id) FROM changes later WHERE later.undoes = changes.id"
-    " AND later.undoes > 0 AND later.confirmed) FROM changes WHERE"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Noted:
-    """A change with what the journal knows of it.
-
-    Attributes:
-        id: Its number, the same for all processes.
-        change: The change.
-        confirmed: PostHog said that it happened; else the answer never came.
-        undone_by: The number of the latest change that undid it; 0 for none.
-    """
-
-    id: int
-    change: Change
-    confirmed: bool
-    undone_by: int
+FILE_WITHOUT_REDIS = "journal-without-redis.db"
 
 
 class Journal:
-    """The changes of the last 90 days, at most 10,000. The file is opened by the first call.
+    """The changes of the last 90 days, at most 10,000. Nothing is opened before the first call.
 
     A change is noted before it is made and confirmed when PostHog has answered, so one whose process dies in
-    between is not lost: it stays unconfirmed. Where the file cannot be opened, the journal is this process's
-    own from then on; the log says so.
+    between is not lost: it stays unconfirmed. Where neither Redis nor the file can be used, the journal is
+    this process's own; the log says so, and `caveat`.
 
     Args:
         state_dir: Directory of the file; none keeps it in this process's memory.
         secrets: Texts that are never kept.
+        redis_url: A Redis or Valkey that several machines share; the file is used while it cannot be reached.
     """
 
-    def __init__(self, state_dir: Path | None, secrets: Iterable[str] = ()) -> None:
-        self._file = File(state_dir / FILE if state_dir else None)
+    def __init__(self, state_dir: Path | None, secrets: Iterable[str] = (), redis_url: str = "") -> None:
         self._secrets = tuple(secrets)
+        self._store = _store(state_dir, redis_url)
 
     @property
-    def shared(self) -> bool:
-        """Whether other processes have a part in it and it outlives this one."""
-        return self._file.path is not None
+    def caveat(self) -> str:
+        """In one sentence: who has no part in it for now; empty while all have that should."""
+        return self._store.caveat
 
     async def begin(self, change: Change) -> int:
         """Note a change that is about to be made; gives its number.
@@ -72,19 +50,7 @@ class Journal:
         Raises:
             JournalUnusable: It was not noted.
         """
-        kept = change.kept(self._secrets)
-
-        def insert(db: sqlite3.Connection) -> int:
-            db.execute("DELETE FROM changes WHERE at < ?", (kept.at - _SECONDS,))
-            db.execute("DELETE FROM changes WHERE id <= (SELECT max(id) FROM changes) - ?", (MOST - 1,))
-            values = (kept.at, kept.host, kept.project_id, kept.kind, kept.undoes, kept.written())
-            return db.execute(
-                "INSERT INTO changes (at, host, project, kind, undoes, body) VALUES (?, ?, ?, ?, ?, ?)"
-                " RETURNING id",
-                values,
-            ).fetchone()[0]
-
-        return await self._run(insert)
+        return await _whole(self._store.begin(change.kept(self._secrets)))
 
     async def confirm(self, number: int, change: Change) -> None:
         """Note that a change was made, with what is known of it now.
@@ -92,9 +58,7 @@ class Journal:
         Raises:
             JournalUnusable: It stays unconfirmed.
         """
-        body = change.kept(self._secrets).written()
-        update = "UPDATE changes SET confirmed = 1, body = ? WHERE id = ?"
-        await self._run(lambda db: db.execute(update, (body, number)))
+        await _whole(self._store.confirm(number, change.kept(self._secrets)))
 
     async def drop(self, number: int) -> None:
         """Forget a change that was not made.
@@ -102,19 +66,15 @@ class Journal:
         Raises:
             JournalUnusable: It stays unconfirmed.
         """
-        await self._run(lambda db: db.execute("DELETE FROM changes WHERE id = ?", (number,)))
+        await _whole(self._store.drop(number))
 
     async def find(self, number: int, host: str, now: float) -> Noted | None:
         """The change of this number at that PostHog; None where there is none, or none any more.
 
         Raises:
-            JournalUnusable: The file cannot be read.
+            JournalUnusable: It cannot be looked up.
         """
-        values = (number, host, now - _SECONDS)
-        found = await self._run(
-            lambda db: db.execute(f"{_NOTED} id = ? AND host = ? AND at >= ?", values).fetchone()
-        )
-        return _noted(found) if found else None
+        return await self._store.find(number, host, now - KEPT_SECONDS)
 
     async def changes(
         self,
@@ -142,32 +102,47 @@ class Journal:
             The changes, and how many there are in all.
 
         Raises:
-            JournalUnusable: The file cannot be read.
+            JournalUnusable: They cannot be read.
         """
-        where = "host = ? AND project IN (?, 0) AND at >= ? AND (? = '' OR kind = ?)"
-        values = (host, project_id, max(since, now - _SECONDS), kind, kind)
+        since = max(since, now - KEPT_SECONDS)
+        return await self._store.changes(host, project_id, kind=kind, since=since, limit=limit, skip=skip)
 
-        def select(db: sqlite3.Connection) -> tuple[list[Noted], int]:
-            rows = db.execute(f"{_NOTED} {where} ORDER BY id DESC LIMIT ? OFFSET ?", (*values, limit, skip))
-            found = [_noted(row) for row in rows]
-            (total,) = db.execute(f"SELECT count(*) FROM changes WHERE {where}", values).fetchone()  # noqa: S608 - constants
-            return found, total
+    async def claim(self, noted: Noted, seconds: float) -> bool:
+        """Take the right to undo a change, for so many seconds at most.
 
-        return await self._run(select)
+        Returns:
+            False where somebody else has it, or undid the change since it was looked up.
+
+        Raises:
+            JournalUnusable: Nobody can tell.
+        """
+        return await _whole(self._store.claim(noted.id, noted.undone_by, seconds))
+
+    async def release(self, noted: Noted) -> None:
+        """Give the right back.
+
+        Raises:
+            JournalUnusable: It lapses by itself.
+        """
+        await _whole(self._store.release(noted.id))
 
     async def close(self) -> None:
-        """Close the file; the next call opens it again."""
-        await anyio.to_thread.run_sync(self._file.close)
-
-    async def _run(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
-        # In a thread, since another process may hold the file; to its end, since what happened at PostHog
-        # must be noted even when nobody waits for the answer any more.
-        done: list[_T] = []
-        with anyio.CancelScope(shield=True):
-            done.append(await anyio.to_thread.run_sync(self._file.alone, work))
-        return done[0]
+        """Close what is open; the next call opens it again."""
+        await self._store.close()
 
 
-def _noted(row: tuple[int, int, str, int | None]) -> Noted:
-    number, confirmed, body, undone_by = row
-    return Noted(number, Change.read(body), bool(confirmed), undone_by or 0)
+def _store(state_dir: Path | None, redis_url: str) -> Store:
+    if not redis_url:
+        return LocalStore(state_dir / FILE if state_dir else None)
+    # Redis is an extra.
+    from posthog_mcp.journal.shared import SharedStore  # noqa: PLC0415
+
+    return SharedStore(redis_url, state_dir / FILE_WITHOUT_REDIS if state_dir else None)
+
+
+async def _whole(noting: Awaitable[_T]) -> _T:
+    """To its end: what happened at PostHog must be noted even when nobody waits for the answer any more."""
+    done: list[_T] = []
+    with anyio.CancelScope(shield=True):
+        done.append(await noting)
+    return done[0]

@@ -136,7 +136,9 @@ class Context:
         """What tools changed at PostHog; they are recorded without their doing."""
         services = self.services
         if services.journal is None:
-            services.journal = Journal(self.settings.data_dir, self.settings.secrets())
+            settings = self.settings
+            redis_url = settings.redis_url.get_secret_value() if settings.redis_url else ""
+            services.journal = Journal(settings.data_dir, settings.secrets(), redis_url)
         return services.journal
 
     @property

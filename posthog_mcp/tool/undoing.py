@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from posthog_mcp.api import UnknownEndpoint, endpoint
 from posthog_mcp.api.errors import NotFound, PostHogError
+from posthog_mcp.journal import JournalUnusable
 from posthog_mcp.tool.context import ToolFailure
 from posthog_mcp.tool.difference import Change as Difference
 from posthog_mcp.tool.difference import difference
@@ -16,11 +19,14 @@ from posthog_mcp.tool.flags import ONE as FLAG
 from posthog_mcp.tool.recording import ABOUT_REQUEST, facts, target_of
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
     from posthog_mcp.api import Endpoint
     from posthog_mcp.journal import Change, Noted
     from posthog_mcp.tool.context import Context, Project
 
 Json = dict[str, Any]
+_log = logging.getLogger(__name__)
 
 # How an object that was made is put away so that it can be had back.
 _PUT_AWAY = {
@@ -94,12 +100,36 @@ async def plan(ctx: Context, project: Project, noted: Noted) -> Undo:
 
 
 async def perform(ctx: Context, undo: Undo) -> Json:
-    """Take the change back; gives the object as it is then.
+    """Take the change back, unless somebody else does; gives the object as it is then.
 
     Raises:
-        ToolFailure: Half of it could not be taken back.
+        ToolFailure: Somebody else takes it back, or half of it could not be taken back.
         PostHogError: PostHog refused; nothing was taken back.
     """
+    async with _claimed(ctx, undo.noted):
+        return await _perform(ctx, undo)
+
+
+@asynccontextmanager
+async def _claimed(ctx: Context, noted: Noted) -> AsyncGenerator[None]:
+    """Inside, nobody else undoes the change."""
+    try:
+        if not await ctx.journal.claim(noted, ctx.settings.call_seconds):
+            raise _cannot(
+                noted, "Somebody else undoes it right now, or has just done so.", "list_changes shows it."
+            )
+    except JournalUnusable as error:
+        raise _cannot(noted, str(error), error.next_step) from None
+    try:
+        yield
+    finally:
+        try:
+            await ctx.journal.release(noted)
+        except JournalUnusable as error:
+            _log.warning("nobody can undo change %d for a while: %s", noted.id, error)
+
+
+async def _perform(ctx: Context, undo: Undo) -> Json:
     ctx.undoes = undo.noted.id
     after = undo.now
     if undo.body:

@@ -53,10 +53,10 @@ async def list_changes(ctx: Context, args: ListChanges) -> Table:
             skip=args.offset,
         )
     except JournalUnusable as error:
-        raise _unreadable(error) from None
+        raise ToolFailure("The changes cannot be shown.", str(error), error.next_step) from None
     about = [f"Changes made with these tools in project {project}, newest first."]
-    if not ctx.journal.shared:
-        about.append("They are kept in the memory of this process alone.")
+    if ctx.journal.caveat:
+        about.append(ctx.journal.caveat)
     from_events = any(each.change.kind in _FROM_EVENTS for each in noted)
     return Table(
         about=about,
@@ -87,7 +87,7 @@ async def undo_change(ctx: Context, args: UndoChange) -> Record:
     try:
         noted = await ctx.journal.find(args.change, ctx.api.hosts.private, ctx.now().timestamp())
     except JournalUnusable as error:
-        raise _unreadable(error) from None
+        raise ToolFailure("Nothing was undone.", str(error), error.next_step) from None
     if noted is None or noted.change.project_id not in (project.id, 0):
         raise ToolFailure(
             f"There is no change {args.change} of project {project}.",
@@ -145,9 +145,3 @@ def _words(change: Change) -> str:
     found = difference(change.before, change.after) if change.before and change.after else []
     hidden = [f"{name} ({reason})" for name, reason in change.withheld.items()]
     return "; ".join(filter(None, [in_words(found), *hidden]))
-
-
-def _unreadable(error: JournalUnusable) -> ToolFailure:
-    return ToolFailure(
-        "The changes cannot be shown.", str(error), "Move that file away and start the server again."
-    )

@@ -6,6 +6,7 @@ import logging
 import sqlite3
 import stat
 import sys
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,23 @@ JSON = st.recursive(
 )
 
 
+@pytest.fixture(params=["file", "redis"])
+async def opened(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Callable[[], Journal]]:
+    """Opens journals that share what they keep, as two processes would."""
+    # Asked for late: where there is no Redis, the tests of the file still run.
+    url = request.getfixturevalue("own_redis").url if request.param == "redis" else ""
+    made: list[Journal] = []
+
+    def make() -> Journal:
+        made.append(Journal(None if url else tmp_path, redis_url=url))
+        return made[-1]
+
+    yield make
+    for journal in made:
+        assert journal.caveat == ""
+        await journal.close()
+
+
 def change(**fields: Any) -> Change:
     made = Change(NOW, HOST, 1, "feature_flag", "7", "new-cart", "updated", tool="update_flag", caller="c 1")
     return replace(made, **fields)
@@ -48,37 +66,33 @@ async def listed(journal: Journal, **asked: Any) -> list[Noted]:
     return found
 
 
-async def test_a_change_is_found_by_another_process_as_it_was_noted(tmp_path):
+async def test_a_change_is_found_by_another_process_as_it_was_noted(opened):
     made = change(before={"active": True, "filters": {"b": 1, "a": [None, "é"]}}, after={"active": False})
-    first, second = Journal(tmp_path), Journal(tmp_path)
+    first, second = opened(), opened()
     [number] = await note(first, made)
     found = await second.find(number, HOST, NOW)
     assert found == Noted(number, made, confirmed=True, undone_by=0)
     assert json.dumps(found.change.before) == json.dumps(made.before)
-    await first.close()
-    await second.close()
 
 
-async def test_a_change_whose_process_dies_stays_unconfirmed(tmp_path):
-    journal = Journal(tmp_path)
+async def test_a_change_whose_process_dies_stays_unconfirmed(opened):
+    journal = opened()
     number = await journal.begin(change())
-    await journal.close()
-    found = await Journal(tmp_path).find(number, HOST, NOW)
+    found = await opened().find(number, HOST, NOW)
     assert found is not None
     assert not found.confirmed
 
 
-async def test_a_change_that_was_not_made_is_forgotten_and_its_number_not_given_again(tmp_path):
-    journal = Journal(tmp_path)
+async def test_a_change_that_was_not_made_is_forgotten_and_its_number_not_given_again(opened):
+    journal = opened()
     dropped = await journal.begin(change())
     await journal.drop(dropped)
     assert await journal.find(dropped, HOST, NOW) is None
     assert await note(journal, change()) > [dropped]
-    await journal.close()
 
 
-async def test_changes_are_listed_newest_first_by_project_host_kind_and_time(tmp_path):
-    journal = Journal(tmp_path)
+async def test_changes_are_listed_newest_first_by_project_host_kind_and_time(opened):
+    journal = opened()
     a, b, c, *_ = await note(
         journal,
         change(at=NOW - 3 * DAY),
@@ -92,21 +106,19 @@ async def test_changes_are_listed_newest_first_by_project_host_kind_and_time(tmp
     assert [each.id for each in await listed(journal, since=NOW - 2.5 * DAY)] == [c, b]
     assert [each.id for each in await listed(journal, limit=1, skip=1)] == [b]
     assert await journal.find(a, "https://us.posthog.com", NOW) is None
-    await journal.close()
 
 
-async def test_an_undoing_is_named_with_what_it_undid(tmp_path):
-    journal = Journal(tmp_path)
+async def test_an_undoing_is_named_with_what_it_undid(opened):
+    journal = opened()
     [number] = await note(journal, change())
     unconfirmed = await journal.begin(change(undoes=number))
     assert (await listed(journal))[-1].undone_by == 0
     await journal.confirm(unconfirmed, change(undoes=number))
     assert (await listed(journal))[-1].undone_by == unconfirmed
-    await journal.close()
 
 
-async def test_after_ninety_days_a_change_is_neither_shown_nor_kept(tmp_path):
-    journal = Journal(tmp_path)
+async def test_after_ninety_days_a_change_is_neither_shown_nor_kept(opened):
+    journal = opened()
     old, young = await note(journal, change(name="old-flag"), change(at=NOW + DAY))
     later = NOW + 90 * DAY
     assert [each.id for each in await listed(journal, now=later)] == [young, old]
@@ -114,20 +126,38 @@ async def test_after_ninety_days_a_change_is_neither_shown_nor_kept(tmp_path):
     assert await journal.find(old, HOST, later + 1) is None
     await note(journal, change(at=later + 1))
     assert old not in [each.id for each in await listed(journal)]
-    await journal.close()
 
 
-async def test_the_oldest_of_ten_thousand_make_room(tmp_path, monkeypatch):
-    monkeypatch.setattr("posthog_mcp.journal.journal.MOST", 5)
-    journal = Journal(tmp_path)
+async def test_the_oldest_of_ten_thousand_make_room(opened, monkeypatch):
+    for store in ("local", "redis"):
+        monkeypatch.setattr(f"posthog_mcp.journal.{store}.MOST", 5)
+    journal = opened()
     numbers = await note(journal, *(change(object_id=str(n)) for n in range(8)))
     assert [each.id for each in await listed(journal)] == numbers[:2:-1]
-    await journal.close()
+
+
+async def test_one_at_a_time_undoes_a_change_and_none_that_was_undone_since(opened):
+    first, second = opened(), opened()
+    [number] = await note(first, change())
+    noted = await first.find(number, HOST, NOW)
+    assert noted is not None
+    assert sorted(await asyncio.gather(*(each.claim(noted, 45) for each in (first, second) * 4))) == [
+        *[False] * 7,
+        True,
+    ]
+    await note(second, change(undoes=number))
+    await first.release(noted)
+    assert not await second.claim(noted, 45)
+    again = await second.find(number, HOST, NOW)
+    assert again is not None
+    assert await second.claim(again, 0.05)
+    await asyncio.sleep(0.1)  # whoever claimed it is gone
+    assert await first.claim(again, 45)
 
 
 @pytest.mark.parametrize("size", [100, 40_000, 200_000])
-async def test_an_entry_is_cut_to_64_kib_by_whole_fields(tmp_path, size):
-    journal = Journal(tmp_path)
+async def test_an_entry_is_cut_to_64_kib_by_whole_fields(opened, size):
+    journal = opened()
     big = "ä" * (size // 2)  # two bytes each
     made = change(before={"filters": big, "active": True}, after={"filters": big[1:], "active": False})
     [number] = await note(journal, made)
@@ -141,7 +171,6 @@ async def test_an_entry_is_cut_to_64_kib_by_whole_fields(tmp_path, size):
         assert "filters" not in found.change.before | found.change.after
         assert "64 KiB" in found.change.withheld["filters"]
     assert len(found.change.written().encode()) <= 64 << 10
-    await journal.close()
 
 
 @given(st.dictionaries(st.text(), JSON, max_size=4), st.dictionaries(st.text(), JSON, max_size=4))
@@ -194,7 +223,7 @@ async def test_without_a_directory_changes_are_kept_in_memory():
     journal = Journal(None)
     numbers = await note(journal, change(), change())
     assert [each.id for each in await listed(journal)] == numbers[::-1]
-    assert not journal.shared
+    assert "memory of this process" in journal.caveat
     await journal.close()
 
 
@@ -206,7 +235,7 @@ async def test_where_the_directory_cannot_be_used_they_are_kept_in_memory_and_th
     with caplog.at_level(logging.WARNING):
         [number] = await note(journal, change())
     assert await journal.find(number, HOST, NOW) is not None
-    assert not journal.shared
+    assert "memory of this process" in journal.caveat
     assert "kept in the memory of this process alone" in caplog.text
     await journal.close()
 

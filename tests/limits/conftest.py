@@ -1,13 +1,11 @@
-"""Rings of both kinds on a clock that a test sets, and a Redis of this machine."""
+"""Rings of both kinds on a clock that a test sets."""
 
-import os
-import shutil
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from limits_kit import Awaited, Clock, RedisServer, make_budget
+from limits_kit import Awaited, Clock, make_budget
 
 from posthog_mcp.limits.database import Database
 from posthog_mcp.limits.limit import Budget
@@ -15,31 +13,6 @@ from posthog_mcp.limits.redis import RedisRings
 from posthog_mcp.limits.sqlite import SqliteRings
 
 GUARD = 1.0
-
-
-@pytest.fixture(scope="session")
-def redis_program() -> str:
-    program = shutil.which("redis-server") or shutil.which("valkey-server")
-    if program is None:
-        why = "there is no redis-server on this machine (apt-get install redis-server)"
-        assert os.environ.get("CI") != "true", why
-        pytest.skip(why)
-    return program
-
-
-@pytest.fixture(scope="session")
-def redis_url(redis_program: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    server = RedisServer(redis_program, tmp_path_factory.mktemp("redis")).start()
-    yield server.url
-    server.stop()
-
-
-@pytest.fixture
-def own_redis(redis_program: str, tmp_path: Path) -> Iterator[RedisServer]:
-    """A Redis that a test may stop."""
-    server = RedisServer(redis_program, tmp_path).start()
-    yield server
-    server.stop()
 
 
 @pytest.fixture

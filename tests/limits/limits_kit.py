@@ -1,13 +1,9 @@
-"""Stand-ins and servers for the tests of limits."""
+"""Stand-ins for the tests of limits."""
 
 import itertools
 import os
-import socket
-import subprocess
-import time
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from posthog_mcp.limits.limit import Budget, Limit
 from posthog_mcp.limits.sqlite import SqliteRings
@@ -39,36 +35,6 @@ class Awaited:
             return method(*args, **kwargs)
 
         return call
-
-
-class RedisServer:
-    """A Redis on this machine, which can be stopped and started again."""
-
-    def __init__(self, program: str, directory: Path) -> None:
-        self._program, self._directory = program, directory
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self._port = free.getsockname()[1]
-        self.url = f"redis://127.0.0.1:{self._port}"
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> Self:
-        arguments = ["--port", str(self._port), "--bind", "127.0.0.1", "--save", "", "--dir", self._directory]
-        self._process = subprocess.Popen([self._program, *arguments], stdout=subprocess.DEVNULL)
-        until = time.monotonic() + 10
-        while time.monotonic() < until:
-            try:
-                socket.create_connection(("127.0.0.1", self._port), timeout=1).close()
-            except OSError:
-                time.sleep(0.02)
-            else:
-                return self
-        raise AssertionError("redis-server did not answer within 10 s")
-
-    def stop(self) -> None:
-        if self._process:
-            self._process.terminate()
-            self._process.wait(10)
-            self._process = None
 
 
 def make_budget(*limits: Limit) -> Budget:

@@ -10,7 +10,8 @@ from typing import Any
 
 import anyio
 import pytest
-from limits_kit import Clock, RedisServer
+from limits_kit import Clock
+from redis_server import RedisServer
 
 from posthog_mcp.limits import Budgets, Draw, LimitExceeded, waiting
 from posthog_mcp.limits.holders import Holder

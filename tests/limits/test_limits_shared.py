@@ -5,7 +5,7 @@ import logging
 from pathlib import Path
 
 import pytest
-from limits_kit import RedisServer
+from redis_server import RedisServer
 
 from posthog_mcp.limits import Limit, LimitExceeded, open_limiter, reach
 
