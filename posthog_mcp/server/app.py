@@ -76,6 +76,7 @@ class App:
         self.settings = settings
         self.catalogue = Catalogue.of(settings, tools)
         self.dispatcher = Dispatcher(self.catalogue, settings, self.services)
+        self._consent = Consent(settings)
         self._late = late
         self._services: Services | None = None
         self._budgets: Budgets | None = None
@@ -102,6 +103,7 @@ class App:
             sending_seconds: How long events that still wait may be sent; those left are safe on disk.
         """
         await self._release(sending_seconds)
+        await self._consent.close()
         if self._late is not None:
             await self._late.close()
 
@@ -135,8 +137,6 @@ class App:
             del context, params
             return listed
 
-        consent = Consent(self.settings)
-
         async def call_tool(
             context: ServerRequestContext[Any], params: CallToolRequestParams
         ) -> CallToolResult | InputRequiredResult:
@@ -145,9 +145,9 @@ class App:
                 params.arguments or {},
                 caller=_caller(context),
                 report=context.session.report_progress,
-                ask=consent.asker(context, params),
+                ask=self._consent.asker(context, params),
             )
-            return consent.required(answer.question, params) if answer.question else result(answer)
+            return self._consent.required(answer.question, params) if answer.question else result(answer)
 
         prompts = Prompts(self.catalogue)
         return Server(

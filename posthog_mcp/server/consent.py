@@ -23,6 +23,7 @@ from mcp.types import (
 )
 from mcp.types.version import MODERN_PROTOCOL_VERSIONS
 
+from posthog_mcp.server.nonces import Nonces
 from posthog_mcp.tool import AnswerPending, ToolFailure
 
 if TYPE_CHECKING:
@@ -43,7 +44,8 @@ class Consent:
     """Asks, and recognises the answers to what it asked.
 
     Args:
-        settings: The start; replicas with the same personal key recognise each other's questions.
+        settings: The start; replicas with the same personal key recognise each other's questions, and with
+            the same Redis count an answer once.
         now: The time in seconds.
     """
 
@@ -52,7 +54,7 @@ class Consent:
         material = held.get_secret_value().encode() if held else secrets.token_bytes(32)
         self._sealing = hmac.digest(material, b"posthog-mcp consent", "sha256")
         self._now = now
-        self._used: dict[str, float] = {}
+        self._nonces = Nonces(settings.redis_url.get_secret_value() if settings.redis_url else "", now)
 
     def asker(
         self, context: ServerRequestContext[Any], params: CallToolRequestParams
@@ -83,12 +85,16 @@ class Consent:
             request_state=self._sealed(question.name, params.name, params.arguments or {}),
         )
 
+    async def close(self) -> None:
+        """Let go of what is held open."""
+        await self._nonces.close()
+
     def _later(self, params: CallToolRequestParams) -> Callable[[Question], Awaitable[str | None]]:
         async def ask(question: Question) -> str | None:
             answer = (params.input_responses or {}).get(_KEY)
             if params.request_state is None or not isinstance(answer, ElicitResult):
                 raise AnswerPending(question)
-            self._use(params.request_state, question.name, params.name, params.arguments or {})
+            await self._use(params.request_state, question.name, params.name, params.arguments or {})
             return _typed(answer)
 
         return ask
@@ -102,19 +108,20 @@ class Consent:
         about = json.dumps([body, name, tool, arguments], sort_keys=True).encode()
         return base64.urlsafe_b64encode(hmac.digest(self._sealing, about, hashlib.sha256)).decode()
 
-    def _use(self, state: str, name: str, tool: str, arguments: Mapping[str, Any]) -> None:
+    async def _use(self, state: str, name: str, tool: str, arguments: Mapping[str, Any]) -> None:
         body, _, seal = state.rpartition(".")
         nonce, _, expires = body.partition(".")
-        now = self._now()
-        self._used = {used: until for used, until in self._used.items() if until > now}
         genuine = hmac.compare_digest(seal.encode(), self._seal(body, name, tool, arguments).encode())
-        if not genuine or float(expires) < now or nonce in self._used:
+        if (
+            not genuine
+            or float(expires) < self._now()
+            or not await self._nonces.first_use(nonce, float(expires))
+        ):
             raise ToolFailure(
                 "Nothing was done.",
                 "The person's answer belongs to another call, is older than ten minutes, or was used before.",
                 "Call it again without an answer, so that they are asked anew.",
             )
-        self._used[nonce] = float(expires)
 
 
 def _form(question: Question) -> ElicitRequestedSchema:

@@ -1,3 +1,4 @@
+import contextlib
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Literal
 
@@ -5,7 +6,10 @@ import anyio
 import pytest
 from mcp import Client
 from mcp.types import CallToolRequestParams, CallToolResult, ElicitRequestFormParams, ElicitResult
+from pydantic import SecretStr
+from redis_server import RedisServer
 
+from posthog_mcp.limits import reach
 from posthog_mcp.server.app import App
 from posthog_mcp.server.consent import Consent
 from posthog_mcp.settings import Settings
@@ -199,3 +203,56 @@ async def test_replicas_with_the_same_key_recognise_each_others_questions(
     stranger = Consent(settings(personal_api_key="phx_other"), clock)
     with pytest.raises(ToolFailure):
         await answered(stranger, sent(state_of(consent)))
+
+
+@pytest.fixture
+async def replicas(
+    settings: Callable[..., Settings], own_redis: RedisServer, clock: Clock
+) -> AsyncIterator[list[Consent]]:
+    """Two servers with one key and one Redis."""
+    start = settings(personal_api_key="phx_key", redis_url=SecretStr(own_redis.url))
+    made = [Consent(start, clock), Consent(start, clock)]
+    yield made
+    for consent in made:
+        await consent.close()
+
+
+async def test_with_a_redis_an_answer_is_good_for_one_use_at_all_replicas_together(
+    replicas: list[Consent],
+) -> None:
+    one, other = replicas
+    states = [state_of(one), state_of(other)]
+    assert await answered(other, sent(states[0])) == "shop"
+    assert await answered(one, sent(states[1])) == "shop"
+    for state in states:
+        for consent in replicas:
+            with pytest.raises(ToolFailure, match="used before"):
+                await answered(consent, sent(state))
+
+
+async def test_of_many_uses_at_once_one_counts(replicas: list[Consent]) -> None:
+    state, counted = state_of(replicas[0]), []
+
+    async def use(consent: Consent) -> None:
+        with contextlib.suppress(ToolFailure):
+            counted.append(await answered(consent, sent(state)))
+
+    async with anyio.create_task_group() as tasks:
+        for consent in replicas * 5:
+            tasks.start_soon(use, consent)
+    assert counted == ["shop"]
+
+
+async def test_while_redis_is_away_nothing_is_done_that_a_person_must_agree_to(
+    replicas: list[Consent], own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reach, "RETRY_SECONDS", 0.0)
+    one, other = replicas
+    state = state_of(one)
+    await answered(other, sent(state_of(one)))
+    own_redis.stop()
+    for consent in replicas:
+        with pytest.raises(ToolFailure, match="cannot be told, since Redis cannot be reached"):
+            await answered(consent, sent(state))
+    own_redis.start()
+    assert await answered(other, sent(state)) == "shop"
