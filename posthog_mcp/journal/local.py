@@ -51,7 +51,8 @@ class LocalStore:
         def insert(db: sqlite3.Connection) -> int:
             db.execute("DELETE FROM changes WHERE at < ?", (change.at - KEPT_SECONDS,))
             db.execute(
-                "DELETE FROM changes WHERE id IN (SELECT id FROM changes ORDER BY id DESC LIMIT -1 OFFSET ?)",
+                "DELETE FROM changes WHERE id IN"
+                " (SELECT id FROM changes ORDER BY at DESC, id DESC LIMIT -1 OFFSET ?)",
                 (MOST - 1,),
             )
             return db.execute(_INSERT, _row(number, change, confirmed=False)).fetchone()[0]

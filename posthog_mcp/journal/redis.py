@@ -54,11 +54,11 @@ class RedisStore:
         """Forget it; gives whether it was there."""
         return bool(await self._run("drop", number))
 
-    async def find(self, number: int, host: str, since: float) -> Noted | None:
-        """One change, unless it was made before `since`."""
+    async def find(self, number: int, host: str, since: float) -> list[Noted]:
+        """One change, unless it was made before `since`; none where there is none."""
         found = await self._run("find", number)
-        noted = _noted(number, *found) if found else None
-        return noted if noted and noted.change.host == host and noted.change.at >= since else None
+        noted = [_noted(number, *found)] if found else []
+        return [one for one in noted if one.change.host == host and one.change.at >= since]
 
     async def changes(
         self, host: str, project_id: int, *, kind: str, since: float, limit: int, skip: int

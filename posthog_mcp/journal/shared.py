@@ -75,17 +75,18 @@ class SharedStore:
         shared = await self._ask(lambda: self._redis.drop(number))
         own = self._left and await self._local.drop(number)
         if shared is None and not own:
-            raise self._away()
+            raise _away()
         return own or bool(shared)
 
     async def find(self, number: int, host: str, since: float) -> Noted | None:
         """One change, unless it was made before `since`."""
-        found = await self._ask(lambda: self._redis.find(number, host, since))
-        if found is None and self._left:
-            found = await self._local.find(number, host, since)
-        if found is None and self._reach.lost_since:
-            raise self._away()
-        return found
+        shared = await self._ask(lambda: self._redis.find(number, host, since))
+        if shared:
+            return shared[0]
+        own = await self._local.find(number, host, since) if self._left else None
+        if shared is None and own is None:
+            raise _away()
+        return own
 
     async def changes(
         self, host: str, project_id: int, *, kind: str, since: float, limit: int, skip: int
@@ -126,23 +127,25 @@ class SharedStore:
 
     async def _hand_over(self) -> None:
         """Give Redis what was noted without it, apart from what calls still work on."""
+        self._left, left = False, True  # first: what is noted meanwhile sets it again
         try:
             finished, total = await self._local.finished(time.time() - _LONGEST_CALL_SECONDS)
             for noted in finished:
                 await self._redis.put(noted.id, noted.change, confirmed=noted.confirmed)
                 await self._local.drop(noted.id)
+            left = len(finished) < total
         except JournalUnusable as error:
             _log.warning("what was noted without Redis stays here: %s", error)
-        else:
-            self._left = len(finished) < total
+        finally:
+            self._left = self._left or left
 
     @property
     def _meanwhile(self) -> str:
         return "in the memory of this process" if self._local.caveat else "by the servers of this machine"
 
-    def _away(self) -> JournalUnusable:
-        return JournalUnusable(
-            f"Redis, which keeps the changes of all machines, cannot be reached since "
-            f"{self._reach.lost_since:%H:%M:%S} UTC.",
-            "Call it again later; list_changes shows what was noted meanwhile.",
-        )
+
+def _away() -> JournalUnusable:
+    return JournalUnusable(
+        "Redis, which keeps the changes of all machines, cannot be reached.",
+        "Call it again later; list_changes shows what was noted meanwhile.",
+    )

@@ -1,16 +1,20 @@
 """A journal in Redis while that goes away and comes back: nothing is lost, and what is missing is said."""
 
+import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 from redis_server import RedisServer
 
 from posthog_mcp.journal import Change, Journal, JournalUnusable
+from posthog_mcp.journal.redis import RedisStore
 from posthog_mcp.limits import reach
 
 HOST = "https://eu.posthog.com"
@@ -150,7 +154,7 @@ async def test_a_refusal_that_redis_cannot_be_told_of_is_said(machine: Open, red
     journal = machine()
     number = await journal.begin(change())
     redis.stop()
-    with pytest.raises(JournalUnusable, match="cannot be reached since"):
+    with pytest.raises(JournalUnusable, match="cannot be reached"):
         await journal.drop(number)
     redis.start()
     assert await names(journal) == ["cart?"]
@@ -228,3 +232,47 @@ async def test_a_change_is_noted_to_its_end_when_its_caller_leaves(machine: Open
 async def test_nothing_is_written_to_disk_while_redis_answers(machine: Open, tmp_path: Path) -> None:
     await note(machine(), change())
     assert not (tmp_path / "one").exists()
+
+
+@pytest.mark.parametrize("seed", range(8))
+async def test_wherever_redis_fails_each_change_is_there_once_and_as_it_ended(
+    machine: Open, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    chance, ask, failing = Random(seed), RedisStore._run, True
+
+    async def fail_now_and_then(store: RedisStore, operation: str, *args: Any, **more: Any) -> Any:
+        fate = chance.random() if failing else 1.0
+        if fate < 0.25:
+            raise ConnectionError
+        answer = await ask(store, operation, *args, **more)
+        if fate < 0.4:  # done, but nobody hears of it
+            raise TimeoutError
+        return answer
+
+    monkeypatch.setattr(RedisStore, "_run", fail_now_and_then)
+    journals = [machine("one"), machine("one"), machine("other")]
+    made, refused = set[str](), set[str]()
+
+    async def call(journal: Journal, name: str) -> None:
+        number = await journal.begin(change(name))
+        await anyio.lowlevel.checkpoint()
+        if chance.random() < 0.3:
+            refused.add(name)
+            with contextlib.suppress(JournalUnusable):
+                await journal.drop(number)
+        else:
+            made.add(name)
+            await journal.confirm(number, change(name))
+
+    async with anyio.create_task_group() as tasks:
+        for n in range(30):
+            tasks.start_soon(call, journals[n % 3], f"change {n}")
+    failing = False
+    monkeypatch.setattr("posthog_mcp.journal.shared.time.time", lambda: NOW + 1_000)
+    for journal in journals:
+        await names(journal)
+    listed = await names(machine("third"))
+    assert len(listed) == len(set(listed))
+    assert {name for name in listed if not name.endswith("?")} == made
+    # At worst what PostHog refused is there as what nobody knows to have happened.
+    assert {name.removesuffix("?") for name in listed if name.endswith("?")} <= refused

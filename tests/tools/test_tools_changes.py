@@ -252,3 +252,27 @@ async def test_where_nothing_can_be_written_changes_are_kept_in_memory_and_undon
         undone = await client.call_tool("undo_change", {"change": made["change"]})
         assert not undone.is_error, undone.content
     await app.close()
+
+
+async def test_without_the_redis_of_all_machines_changes_go_on_and_the_list_says_what_is_missing(
+    sandbox, tmp_path, name
+):
+    own = {
+        "POSTHOG_MCP_AREAS": "all",
+        "POSTHOG_MCP_DATA_DIR": str(tmp_path),
+        "POSTHOG_MCP_REDIS_URL": "redis://127.0.0.1:1",
+    }
+    app = App(Settings.load({**sandbox.environment, **own}))
+    async with Client(app.server()) as client:
+        made = (await client.call_tool("create_annotation", {"content": name})).structured_content
+        listed = (await client.call_tool("list_changes", {})).content[0].text
+        assert "Redis cannot be reached since" in listed
+        assert "only what was noted by the servers of this machine meanwhile is shown." in listed
+        assert f"\n{made['change']}\t" in listed
+        unknown = await client.call_tool("undo_change", {"change": 7})
+        assert unknown.content[0].text.startswith(
+            "Nothing was undone. Redis, which keeps the changes of all machines, cannot be reached."
+        )
+        undone = await client.call_tool("undo_change", {"change": made["change"]})
+        assert not undone.is_error, undone.content
+    await app.close()
