@@ -126,6 +126,7 @@ class _Trip:
     patience: Patience
     sent: bool = False
     attempts: int = 0
+    waited: float = 0.0
 
 
 class Caller:
@@ -268,7 +269,7 @@ class Caller:
         trip.attempts += 1
         left = max(0.001, trip.ends - anyio.current_time())
         try:
-            with request_span(asked, trip.attempts) as span:
+            with request_span(asked, trip.attempts, trip.waited) as span:
                 raw = await self._transport.send(
                     asked.endpoint.method, url, headers=headers, content=content, read_seconds=left
                 )
@@ -296,6 +297,7 @@ class Caller:
         try:
             async with self._limiter.permit(trip.draw, wait, left) as waited:
                 trip.patience.left -= waited
+                trip.waited = waited
                 yield
         except LimitExceeded as error:
             raise no_permit(asked, error.limit, error.seconds) from error

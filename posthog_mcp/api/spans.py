@@ -19,20 +19,26 @@ _tracer = get_tracer("posthog-mcp", __version__)
 
 
 @contextmanager
-def request_span(asked: Asked, attempt: int) -> Generator[Span]:
+def request_span(asked: Asked, attempt: int, waited: float) -> Generator[Span]:
     """Inside, one attempt of a call is sent; `answered` tells the span what came back.
+
+    Args:
+        asked: What is called.
+        attempt: The first is 1.
+        waited: Seconds that went into waiting for limits before it.
 
     Ids and query parameters are people's and agents' words: only the template of the path is recorded. The
     trace is not passed on to PostHog, which is another party's.
     """
     method, template = asked.endpoint.method, asked.endpoint.path
     host = urlsplit(asked.host)
-    attributes: dict[str, str | int] = {
+    attributes: dict[str, str | float] = {
         "http.request.method": method,
         "server.address": host.hostname or "",
         "server.port": host.port or _PORTS[host.scheme],
         "url.full": asked.host + template,
         "url.template": template,
+        "posthog_mcp.waited_seconds": round(waited, 3),
     }
     if attempt > 1:
         attributes["http.request.resend_count"] = attempt - 1

@@ -1,7 +1,8 @@
 """What OpenTelemetry's own SDK records of calls, and what it must never see."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from typing import Any, Literal
 
 import anyio
@@ -97,11 +98,16 @@ async def looking(make_app: Make) -> Any:
     """Makes a server whose tool `look` asks the PostHog it is given."""
     apps: list[App] = []
 
-    def make(posthog: PostHog) -> App:
+    def make(posthog: PostHog, limiter: Any = None) -> App:
         app = make_app(look)
         transport = Transport(wire=httpx2.MockTransport(posthog))
         app._services = Services(
-            PostHogClient("https://posthog.example.com:8443", personal_api_key=KEY, transport=transport),
+            PostHogClient(
+                "https://posthog.example.com:8443",
+                personal_api_key=KEY,
+                transport=transport,
+                limiter=limiter,
+            ),
             app.settings,
         )
         apps.append(app)
@@ -134,6 +140,7 @@ async def test_a_call_is_one_span_and_each_request_to_posthog_a_child(
         "server.port": 8443,
         "url.full": "https://posthog.example.com:8443/api/projects/{project_id}/persons/{id}/",
         "url.template": "/api/projects/{project_id}/persons/{id}/",
+        "posthog_mcp.waited_seconds": 0.0,
     }
 
 
@@ -146,6 +153,17 @@ async def test_each_attempt_is_a_span_of_its_own(looking: Any, spans: Spans, mon
     assert "http.request.resend_count" not in first.attributes
     assert second.attributes["http.request.resend_count"] == 1
     assert second.status.status_code is StatusCode.UNSET
+
+
+async def test_waiting_for_limits_is_told_apart_from_waiting_for_posthog(looking: Any, spans: Spans) -> None:
+    class Limiter:
+        @asynccontextmanager
+        async def permit(self, *_: Any) -> AsyncIterator[float]:
+            yield 2.5
+
+    async with Client(looking(PostHog(200), Limiter()).server()) as client:
+        await client.call_tool("look", {})
+    assert spans.of(SpanKind.CLIENT)[0].attributes["posthog_mcp.waited_seconds"] == 2.5
 
 
 @pytest.mark.parametrize(
