@@ -11,6 +11,7 @@ import anyio
 import pytest
 from posthog_stub import Reply, Stub, in_turn
 
+from posthog_mcp.api.calls import witness
 from posthog_mcp.outbox import Outbox, OutboxFull, made
 
 NOW = datetime(2026, 3, 1, 10, tzinfo=UTC)
@@ -288,3 +289,16 @@ async def test_a_retry_after_an_answer_that_was_lost_counts_once(box, stub):
     uuid = await box.capture("ada", "seen", wait=True)
     assert stub.uuids == [str(uuid)] * 2
     assert stub.taken[0] == stub.taken[1]
+
+
+async def test_what_is_sent_has_no_part_in_the_call_that_woke_it(box):
+    seen: list[str] = []
+
+    async def told(request, send):
+        seen.append(str(request.endpoint))
+        return await send()
+
+    call = witness.set(told)
+    await box.capture("ada", "seen", wait=True)
+    witness.reset(call)
+    assert seen == []
