@@ -285,12 +285,9 @@ class Context:
         Raises:
             ToolFailure: They did not agree, or nobody can be asked.
         """
-        try:
-            typed = await self.ask(Question(clean(act), clean(name)))
-        except ToolFailure:
-            if self.settings.unattended_deletes:
-                return
-            raise
+        if self.ask is _cannot_ask and self.settings.unattended_deletes:
+            return
+        typed = await self.ask(Question(clean(act), clean(name)))
         if typed is None or typed.strip() != clean(name).strip():
             raise ToolFailure(
                 "Nothing was done.",

@@ -112,6 +112,18 @@ async def test_unattended_does_not_mean_unasked(make_app: Make, human: Human, mo
         assert "did not agree" in await said(client)
 
 
+async def test_unattended_does_not_mean_that_an_answer_counts_whatever_it_was(make_app: Make) -> None:
+    app = make_app(access="full", unattended_deletes="true")
+
+    async def made_up(question: Question) -> str | None:
+        await app._consent._later(sent("made.9999999999.up"))(question)
+        raise AssertionError("it was taken for an answer")
+
+    answer = await app.dispatcher.call("destroy", {}, ask=made_up)
+    assert answer.is_error
+    assert answer.text.startswith("Nothing was done. The person's answer belongs to another call")
+
+
 class Clock:
     """A time that stands still until it is moved."""
 
