@@ -15,6 +15,7 @@ from contextlib import suppress
 from random import Random
 from typing import Any
 
+from posthog_mcp.api.json_text import loads_in_turns
 from posthog_mcp.hogql import HogQLSyntaxError, parse
 from posthog_mcp.render import Table, render
 
@@ -128,7 +129,7 @@ def main() -> None:
         )
 
     whole = milliseconds(lambda: render(table(ROWS), limit=10**9), 7)
-    parsed = milliseconds(lambda: json.loads(body), 7)
+    parsed = milliseconds(lambda: loads_in_turns(body), 7)
     same = milliseconds(lambda: json.dumps(given), 7)
     checks.append(
         (

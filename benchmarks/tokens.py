@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,13 +34,14 @@ INSIGHT, LIST, ROWS = 0.25, 0.45, 0.80
 
 @dataclass(frozen=True)
 class Pair:
-    """A tool's call, PostHog's own request for the same, and the share of tokens that is wanted."""
+    """A tool's call, PostHog's own request for the same, the share of tokens wanted, what the rows are."""
 
     wanted: float
     tool: str
     arguments: dict[str, Any]
     path: str
     body: dict[str, Any] | None = None
+    rows: str = ""
 
 
 def query(wanted: float, tool: str, arguments: dict[str, Any], kind: str, **fields: Any) -> Pair:
@@ -115,8 +116,29 @@ async def answers(pairs: list[Pair]) -> list[tuple[str, str]]:
 
 LATELY = {"date_from": "-30d"}
 SIGNED_UP, CREATED = ({"kind": "EventsNode", "event": event} for event in ("signed_up", "project_created"))
-ROWS_QUERY = "SELECT timestamp, event, distinct_id FROM events ORDER BY timestamp DESC LIMIT 100"
-COUNTS_QUERY = "SELECT event, count() AS n, uniq(person_id) AS people FROM events GROUP BY event LIMIT 100"
+QUERIES = {
+    "events counted": "SELECT event, count() AS n, uniq(person_id) AS people FROM events GROUP BY event "
+    "LIMIT 100",
+    "by day": "SELECT toDate(timestamp) AS day, event, count() AS n FROM events "
+    "GROUP BY day, event ORDER BY day, n DESC LIMIT 100",
+    "by hour": "SELECT toStartOfHour(timestamp) AS hour, count() AS n, uniq(person_id) AS people FROM events "
+    "GROUP BY hour ORDER BY hour DESC LIMIT 100",
+    "time, event, id": "SELECT timestamp, event, distinct_id FROM events ORDER BY timestamp DESC LIMIT 100",
+    "one event": "SELECT timestamp, event, distinct_id, properties.$browser AS browser FROM events "
+    "WHERE event = '$pageview' ORDER BY timestamp DESC LIMIT 100",
+    "urls": "SELECT timestamp, properties.$current_url AS url, properties.$referrer AS referrer, "
+    "properties.$browser AS browser, properties.$os AS os FROM events "
+    "WHERE event = '$pageview' ORDER BY timestamp DESC LIMIT 100",
+    "wide": "SELECT timestamp, event, distinct_id, person_id, properties.$session_id AS session, "
+    "properties.$current_url AS url, properties.$browser AS browser, properties.$os AS os, "
+    "properties.plan AS plan, person.properties.email AS email, created_at FROM events "
+    "ORDER BY timestamp DESC LIMIT 60",
+    "persons": "SELECT id, properties.email, created_at, properties.plan FROM persons "
+    "ORDER BY created_at DESC LIMIT 100",
+    "two uuids": "SELECT uuid, timestamp, event, distinct_id, person_id FROM events "
+    "ORDER BY timestamp DESC LIMIT 100",
+    "properties": "SELECT timestamp, event, properties FROM events ORDER BY timestamp DESC LIMIT 10",
+}
 PAIRS = [
     query(
         INSIGHT,
@@ -154,8 +176,10 @@ PAIRS = [
             "period": "Week",
         },
     ),
-    query(ROWS, "query_hogql", {"query": ROWS_QUERY}, "HogQLQuery", query=ROWS_QUERY),
-    query(ROWS, "query_hogql", {"query": COUNTS_QUERY}, "HogQLQuery", query=COUNTS_QUERY),
+    *(
+        replace(query(ROWS, "query_hogql", {"query": text}, "HogQLQuery", query=text), rows=name)
+        for name, text in QUERIES.items()
+    ),
     listing("list_flags", "feature_flags"),
     listing("list_experiments", "experiments"),
     listing("list_annotations", "annotations"),
@@ -172,7 +196,8 @@ def main() -> None:
     for pair, ours, theirs in zip(PAIRS, counted[::2], counted[1::2], strict=True):
         share = ours / theirs
         met = met and share <= pair.wanted
-        print(f"{pair.tool:<18}{ours:>7,} of {theirs:>7,} tokens  {share:5.2f} x  (wanted {pair.wanted:.2f})")
+        what = f"{pair.tool} {pair.rows}"
+        print(f"{what:<30}{ours:>7,} of {theirs:>7,} tokens  {share:5.2f} x  (wanted {pair.wanted:.2f})")
     raise SystemExit(0 if met else 1)
 
 

@@ -1,9 +1,10 @@
 """Tables as text: what they are about, then the columns once, then rows separated by tabs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import Any
 
-from posthog_mcp.render.cells import cell, digits_needed, line, time_to
+from posthog_mcp.render.cells import cell
+from posthog_mcp.render.columns import columns, how_to_read, lines, said_once
 from posthog_mcp.render.results import Rendered, Table
 from posthog_mcp.safety import clean, clean_value, fence
 
@@ -15,21 +16,24 @@ def table_text(table: Table, limit: int) -> Rendered:
     if not table.rows:
         hints = table.empty or ["Nothing matches. Widen the period or drop a filter."]
         return Rendered("\n".join([*_about(table), "No rows.", *map(clean, hints)]))
-    body = "\t".join(map(cell, table.columns))
-    lines = [body]
-    room = max(limit - _ROOM_FOR_WORDS, limit // 2) - len(body)
-    shown = 0
-    for text in _lines(table, limit):
-        room -= len(text) + 1
-        if room < 0 and shown:
-            break
-        lines.append(text[: limit // 2])
-        shown += 1
-    body = "\n".join(lines)
+    rows = table.rows[: limit // (2 * len(table.columns)) + 1]  # more fit only if cells are empty
+    every = columns(table.columns, rows)
+    shown = [column for column in every if not column.says_one_text] or every
+    above = [
+        *said_once([column for column in every if column not in shown]),
+        "\t".join(column.name for column in shown),
+    ]
+    fitting = _fitting(
+        lines(shown), max(limit - _ROOM_FOR_WORDS, limit // 2) - sum(map(len, above)), limit // 2
+    )
+    body = "\n".join(above + fitting)
     if table.outsiders:
         body = fence(body)
-    counts = _counts(table, shown, cut=shown < len(table.rows))
-    return Rendered("\n".join([*_about(table), counts, body, *([counts] if shown < len(table.rows) else [])]))
+    cut = len(fitting) < len(table.rows)
+    counts = _counts(table, len(fitting), cut=cut)
+    return Rendered(
+        "\n".join([*_about(table), counts, *how_to_read(shown), body, *([counts] if cut else [])])
+    )
 
 
 def table_json(table: Table, limit: int) -> Rendered:
@@ -59,17 +63,15 @@ def _about(table: Table) -> list[str]:
     return [clean(sentence).replace("\n", " ") for sentence in table.about if sentence]
 
 
-def _lines(table: Table, limit: int) -> Iterator[str]:
-    # A row with a time takes its twenty characters and a separator for each column: no more rows fit.
-    possible = min(limit // (20 + len(table.columns)) + 1, len(table.rows))
-    needed = {index: digits_needed(table.rows, index, possible) for index in range(len(table.columns))}
-    shorter = {index: digits for index, digits in needed.items() if digits is not None}
-    for row in table.rows:
-        if shorter:
-            row = list(row)  # noqa: PLW2901 - the caller's row stays as it is
-            for index, digits in shorter.items():
-                row[index] = time_to(row[index], digits)
-        yield line(row)
+def _fitting(rows: Iterable[str], room: int, longest: int) -> list[str]:
+    """As many rows as `room` has characters for, at least one, none over `longest` of them."""
+    fitting: list[str] = []
+    for row in rows:
+        room -= len(row) + 1
+        if room < 0 and fitting:
+            break
+        fitting.append(row[:longest])
+    return fitting
 
 
 def _counts(table: Table, shown: int, *, cut: bool) -> str:

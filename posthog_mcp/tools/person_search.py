@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from posthog_mcp.render import Table
-from posthog_mcp.render.cells import time_to
+from posthog_mcp.render.times import to_the_second
 from posthog_mcp.tool import Access, Context, Project, ProjectInput, tool
 from posthog_mcp.tool.filter_rows import FilterRows, person_filters
 from posthog_mcp.tool.filters import Filter
@@ -212,7 +212,7 @@ async def _asked_for(ctx: Context, project: Project, args: FindPersons, ids: lis
     conditions, values, _ = within(ctx, args.date_from, args.date_to)
     text = f"{_ASKED_FOR}{' AND '.join(conditions)} GROUP BY person_id LIMIT 200"
     rows = await select(ctx, project, text, {**values, "flag": args.flag, "ids": ids})
-    return {str(row[0]): f"{_plain(read(row[1]))} at {time_to(row[2], 0)}" for row in rows}
+    return {str(row[0]): f"{_plain(read(row[1]))} at {to_the_second(row[2])}" for row in rows}
 
 
 def _split(flag: str, values: list[Any]) -> str:

@@ -1,7 +1,6 @@
 """Tools against a real sandbox: one process for all tests of a worker, each test with names of its own."""
 
 import os
-import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from itertools import count
@@ -12,12 +11,12 @@ import httpx2
 import pytest
 from mcp import Client
 from mcp.types import ElicitRequestFormParams, ElicitResult, TextContent
+from table_reader import read_table
 
 from posthog_mcp.sandbox.process import SandboxProcess
 from posthog_mcp.server.app import App
 from posthog_mcp.settings import Settings
 
-_COUNT = re.compile(r"\d+ (of .+ )?rows?\.")
 _names = count()
 
 
@@ -49,11 +48,8 @@ class Agent:
         return text
 
     async def rows(self, tool: str, /, **arguments: Any) -> list[list[Any]]:
-        """The rows of a table: what stands below the line that counts them and the columns."""
-        lines = (await self.ask(tool, **arguments)).split("\n")
-        counted = next(place for place, line in enumerate(lines) if _COUNT.match(line))
-        body = [line for line in lines[counted + 1 :] if not line.startswith(("<data ", "</data "))]
-        return [line.split("\t") for line in body[1:]]
+        """The rows of a table; a column that has one text in all of many rows comes first."""
+        return read_table(await self.ask(tool, **arguments))[1]
 
 
 @pytest.fixture(scope="session")

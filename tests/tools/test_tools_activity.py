@@ -61,15 +61,15 @@ async def test_pages_lead_on(agent, posthog, name):
 
 async def test_a_page_that_is_cut_says_how_its_rest_is_reached(agent, posthog, name):
     flag = await agent.record("create_flag", key=name)
-    for number in range(90):
+    for number in range(110):
         await posthog.patch(f"/feature_flags/{flag['id']}/", json={"name": f"{number}" * 200})
     one = {"kind": "feature_flag", "object_id": str(flag["id"])}
-    text = await agent.ask("list_activity", limit=100, **one)
-    shown = int(text.split("\n")[1].split(" of 91 rows. Cut to fit.")[0])
+    text = await agent.ask("list_activity", limit=120, **one)
+    shown = int(text.split("\n")[1].split(" of 111 rows. Cut to fit.")[0])
     assert f"For the rest: limit={shown}, page=2" in text
     rest = await agent.rows("list_activity", limit=shown, page=2, **one)
-    assert len(rest) == 91 - shown
-    assert rest[-1][ACTION] == "created"
+    assert len(rest) == 111 - shown
+    assert "created" in rest[-1]
 
 
 async def test_an_id_without_a_kind_means_nothing(agent):
