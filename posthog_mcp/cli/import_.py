@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from posthog_mcp.api import PostHogClient, PostHogError
-from posthog_mcp.cli._deliver import Deliverer
 from posthog_mcp.cli._lines import Form, Line, Rejected, Source
 from posthog_mcp.cli._outbox import load, open_outbox
 from posthog_mcp.cli._progress import Progress
@@ -26,9 +25,9 @@ from posthog_mcp.settings import SettingsError
 if TYPE_CHECKING:
     from posthog_mcp.cli import Subparsers
 
-_CHUNK = 500  # lines in one commit
-_SHARE = 0.5  # of the outbox, so that captures go on
-_MOST_AHEAD = 50_000  # events that wait; more would only make the file large
+_MOST_LINES, _MOST_BYTES = 2_000, 4 << 20  # in one request
+_SHARE = 2  # at most half of the outbox, so that captures go on
+_MOST_WAITING = 50_000  # events in the outbox; more would only make its file large
 _LOOK_SECONDS = 0.05
 _SHOWN = 20  # rejected lines that are repeated
 
@@ -89,9 +88,8 @@ def run(args: argparse.Namespace) -> int:
         print(f"posthog-mcp: {_reason(error)}", file=sys.stderr)
         return 2
     outcome = Outcome()
-    box = open_outbox(settings, token, delivers=False)
-    share = min(_SHARE, _MOST_AHEAD / settings.outbox_events)
-    task = Import(box, outcome, share=share, rejected=args.rejected)
+    most = min(_MOST_WAITING, settings.outbox_events // _SHARE)
+    task = Import(open_outbox(settings, token), outcome, most=most, rejected=args.rejected)
     try:
         asyncio.run(task.run(sources, restart=args.restart))
     except KeyboardInterrupt:
@@ -156,35 +154,48 @@ class _Chunk:
     mark: Mark
 
 
-def _chunks(source: Source, mark: Mark) -> Iterator[_Chunk]:
-    """The events after `mark`, some at a time, with the lines among them that are none."""
-    now = datetime.now(UTC)
+def _chunks(source: Source, mark: Mark, most: int) -> Iterator[_Chunk]:
+    """What comes after `mark`, at most so many lines at a time."""
     lines = source.lines(mark.line, mark.offset)
-    rejected_before = mark.rejected
-    while some := list(islice(lines, _CHUNK)):
-        events: list[Event] = []
-        rejected: list[tuple[Line, str]] = []
-        for line in some:
-            try:
-                events.append(source.event(line, now))
-            except Rejected as error:
-                rejected.append((line, str(error)))
-        rejected_before += len(rejected)
-        yield _Chunk(events, rejected, Mark(mark.source, some[-1].last, some[-1].end, rejected_before))
+    while chunk := _chunk(source, islice(lines, most), mark):
+        mark = chunk.mark
+        yield chunk
+
+
+def _chunk(source: Source, lines: Iterator[Line], mark: Mark) -> _Chunk | None:
+    """The events of as many of the lines as fit into a request, and the lines among them that are none."""
+    now = datetime.now(UTC)
+    events: list[Event] = []
+    rejected: list[tuple[Line, str]] = []
+    size, line = 0, None
+    for line in lines:
+        try:
+            event = source.event(line, now)
+        except Rejected as error:
+            rejected.append((line, str(error)))
+            size += len(line.raw)
+        else:
+            events.append(event)
+            size += len(event.body)
+        if size >= _MOST_BYTES:
+            break
+    if line is None:
+        return None
+    return _Chunk(events, rejected, Mark(mark.source, line.last, line.end, mark.rejected + len(rejected)))
 
 
 class Import:
     """One run over some files.
 
     Args:
-        box: Delivers the events.
+        box: Delivers what PostHog does not take at once.
         outcome: Filled in on the way.
-        share: How much of the outbox may be full with them.
+        most: How many events may wait in the outbox.
         rejected: Where to write lines that are no events.
     """
 
-    def __init__(self, box: Outbox, outcome: Outcome, *, share: float, rejected: Path | None) -> None:
-        self._box, self._outcome, self._share, self._rejected_path = box, outcome, share, rejected
+    def __init__(self, box: Outbox, outcome: Outcome, *, most: int, rejected: Path | None) -> None:
+        self._box, self._outcome, self._most, self._rejected_path = box, outcome, most, rejected
         self._rejected: IO[str] | None = None
         self._done_before = 0  # bytes of the files that are finished
         self._source: Source | None = None
@@ -201,7 +212,6 @@ class Import:
             if self._rejected_path:
                 self._rejected = stack.enter_context(self._rejected_path.open("a", encoding="utf-8"))
             progress = stack.enter_context(Progress(sum(source.size for source in sources)))
-            self._deliverer = stack.enter_context(Deliverer())
             try:
                 for source in sources:
                     self._source = source
@@ -224,37 +234,50 @@ class Import:
         mark = self._box.mark(key)
         self._outcome.resumed += mark.line
         self._outcome.rejected += mark.rejected
-        chunks = _chunks(source, mark)
-        # While one chunk is written, a thread reads the next.
+        chunks = _chunks(source, mark, min(_MOST_LINES, self._most))
+        # While one chunk is sent, a thread reads the next.
         reading = asyncio.create_task(asyncio.to_thread(next, chunks, None))
         try:
             while chunk := await reading:
                 reading = asyncio.create_task(asyncio.to_thread(next, chunks, None))
-                for line, reason in chunk.rejected:
-                    self._reject(source, line, reason)
-                await self._append(chunk.events, chunk.mark, progress)
+                await self._pass_on(source, chunk, progress)
         finally:
             await asyncio.wait([reading])
 
-    async def _append(self, chunk: list[Event], mark: Mark, progress: Progress) -> None:
-        while True:
-            try:
-                await self._box.append(chunk, historical=True, share=self._share, mark=mark)
-            except OutboxFull:
-                await self._pause(progress)
-            else:
-                break
-        self._outcome.taken += len(chunk)
+    async def _pass_on(self, source: Source, chunk: _Chunk, progress: Progress) -> None:
+        """See to it that PostHog or the outbox has a chunk, then note how far the file is dealt with.
+
+        Killed before that, the next run sends it again, with the same uuids.
+        """
+        while self._box.importing() + len(chunk.events) > self._most:
+            await self._pause(progress)
+        left = [] if await self._forward(chunk.events) else chunk.events
+        self._reject(source, chunk.rejected)
+        while not await self._kept(left, chunk.mark):
+            await self._pause(progress)
+        self._outcome.taken += len(chunk.events)
         self._check()
         self._show(progress)
 
+    async def _forward(self, events: list[Event]) -> bool:
+        """Whether PostHog has taken them; while earlier ones wait they must not overtake them."""
+        return not events or (not self._box.importing() and await self._box.forward(events))
+
+    async def _kept(self, events: list[Event], mark: Mark) -> bool:
+        try:
+            await self._box.append(events, mark=mark)
+        except OutboxFull:
+            return False
+        return True
+
     def _check(self) -> None:
-        refusal = self._deliverer.refusal()
+        refusal = self._box.refusal()
         if refusal:
             raise Stopped(f"{refusal} What was read is kept; run the same command again to go on.")
 
     async def _pause(self, progress: Progress) -> None:
         """Let what waits get fewer."""
+        self._box.deliver_leftovers()
         self._check()
         self._show(progress, self._box.problem())
         await asyncio.sleep(_LOOK_SECONDS)
@@ -263,14 +286,17 @@ class Import:
         done = self._done_before + (self._source.position() if self._source else 0)
         progress.show(done, lambda: self._outcome.taken - self._box.importing(), note)
 
-    def _reject(self, source: Source, line: Line, reason: str) -> None:
-        self._outcome.rejected += 1
-        if len(self._outcome.samples) < _SHOWN:
-            self._outcome.samples.append((source.path, line.number, reason))
+    def _reject(self, source: Source, rejected: list[tuple[Line, str]]) -> None:
+        self._outcome.rejected += len(rejected)
+        for line, reason in rejected:
+            if len(self._outcome.samples) < _SHOWN:
+                self._outcome.samples.append((source.path, line.number, reason))
+            if self._rejected:
+                text = line.raw.decode("utf-8", "replace").rstrip("\r\n")
+                entry = {"file": str(source.path), "line": line.number, "reason": reason, "text": text}
+                self._rejected.write(json.dumps(entry, ensure_ascii=False) + "\n")
         if self._rejected:
-            text = line.raw.decode("utf-8", "replace").rstrip("\r\n")
-            entry = {"file": str(source.path), "line": line.number, "reason": reason, "text": text}
-            self._rejected.write(json.dumps(entry, ensure_ascii=False) + "\n")
+            self._rejected.flush()  # once the file is noted as dealt with, nobody reads these lines again
 
 
 def _report(outcome: Outcome, sources: list[Source]) -> int:

@@ -112,19 +112,13 @@ class Outbox:
         return taken.uuid
 
     async def append(
-        self,
-        events: Sequence[Event],
-        *,
-        historical: bool = False,
-        share: float = 1.0,
-        mark: Mark | None = None,
+        self, events: Sequence[Event], *, historical: bool = False, mark: Mark | None = None
     ) -> None:
         """Take in events that are ready.
 
         Args:
             events: In the order they are to be sent in.
             historical: They are from the past, and let those of now go first.
-            share: How much of the outbox may be full with them.
             mark: How far an import has come with them; kept in the same commit. Imported events go last.
 
         Raises:
@@ -133,15 +127,11 @@ class Outbox:
         """
         parts, target = self._parts(), self._target()
         lane = Lane.IMPORT if mark else Lane.PAST if historical else Lane.NOW
-        parts.queue.append(target, events, lane=lane, share=share, mark=mark)
+        parts.queue.append(target, events, lane=lane, mark=mark)
         if time.monotonic() - self._quota_checked > _QUOTA_SECONDS:
             self._retry_due(parts)
-        if self._delivers:
+        if events and self._delivers:
             self._sender(target).wake(added=len(events))
-
-    def room(self, share: float = 1.0) -> int:
-        """How many more events fit into this share of the outbox."""
-        return self._parts().queue.room(share)
 
     def importing(self) -> int:
         """How many imported events of this project wait."""
@@ -156,6 +146,18 @@ class Outbox:
         self._parts().queue.forget_mark(source)
 
     # --- delivering ---------------------------------------------------------------------------------------
+
+    async def forward(self, events: Sequence[Event]) -> bool:
+        """Send events of the past that the caller's own file keeps, without writing them down first.
+
+        Args:
+            events: As many as go into one request. While `importing` ones wait they would overtake them.
+
+        Returns:
+            Whether PostHog has all of them; where not, `append` them, for all that may be wrong is dealt
+            with there. Those it has got already count once.
+        """
+        return await self._sender(self._target()).forward(events)
 
     async def wait_for(self, uuids: Sequence[UUID], timeout: float) -> bool:  # noqa: ASYNC109 - False, no error
         """Whether the events left within `timeout` seconds: delivered, or found undeliverable.

@@ -38,7 +38,6 @@ class Queue(Part):
         events: Sequence[Event],
         *,
         lane: Lane = Lane.NOW,
-        share: float = 1.0,
         mark: Mark | None = None,
     ) -> None:
         """Keep events; they are safe when this returns. One whose uuid waits already is kept once.
@@ -47,7 +46,6 @@ class Queue(Part):
             target: Where they go.
             events: In their order.
             lane: In which line they wait.
-            share: How much of the room these may fill.
             mark: How far the import has come with them.
 
         Raises:
@@ -59,7 +57,7 @@ class Queue(Part):
             for event in events
         ]
         with self.file.transaction() as db:
-            if len(events) > self.room(share):
+            if len(events) > self._room():
                 raise OutboxFull(
                     f"The outbox is full: it keeps {self._most_events:,} events and "
                     f"{self._most_bytes >> 20:,} MiB, those that failed included."
@@ -80,13 +78,12 @@ class Queue(Part):
                     (mark.source, mark.line, mark.offset, mark.rejected),
                 )
 
-    @mending
-    def room(self, share: float = 1.0) -> int:
-        """How many more events fit into this share of the whole."""
-        if self._bytes() >= self._most_bytes * share:
+    def _room(self) -> int:
+        """How many more events fit in."""
+        if self._bytes() >= self._most_bytes:
             return 0
         (kept,) = self.file.db.execute("SELECT events FROM total").fetchone()
-        return max(0, int(self._most_events * share) - kept)
+        return max(0, self._most_events - kept)
 
     def _bytes(self) -> int:
         (pages,) = self.file.db.execute("PRAGMA page_count").fetchone()

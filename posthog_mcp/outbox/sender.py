@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextvars import Context
 from dataclasses import dataclass
 
-from posthog_mcp.api import PostHogClient
+from posthog_mcp.api import BatchAnswer, PostHogClient
 from posthog_mcp.api.errors import (
     Answered,
     BadAnswer,
@@ -23,7 +23,7 @@ from posthog_mcp.outbox import leases
 from posthog_mcp.outbox.leases import Leases
 from posthog_mcp.outbox.queue import Queue
 from posthog_mcp.outbox.quota import limited_rows
-from posthog_mcp.outbox.rows import Batch, Lane, OutboxUnusable, Row, Target
+from posthog_mcp.outbox.rows import Batch, Event, Lane, OutboxUnusable, Row, Target
 
 _log = logging.getLogger(__name__)
 
@@ -108,6 +108,14 @@ class Sender:
         self.refusal = ""
         # In a context of its own: it outlives the call that woke it, and has no part in its trace or waits.
         self._task = asyncio.create_task(self._run(), context=Context())
+
+    async def forward(self, events: Sequence[Event]) -> bool:
+        """Send events of the past that are not in the file, once; whether PostHog has all of them."""
+        try:
+            answer = await self._send(events, historical=True)
+        except PostHogError:
+            return False
+        return not limited_rows(answer.quota_limited, events)
 
     async def finish(self) -> None:
         """Send once more if anything waits, and let go; cancel it when time is up."""
@@ -293,12 +301,7 @@ class Sender:
         """Send rows in one request; those PostHog refuses are found by halving, and kept aside."""
         self._renew()
         try:
-            answer = await self._client.send_batch(
-                [row.body for row in rows],
-                token=self._target.token,
-                historical=rows[0].lane != Lane.NOW,
-                seconds=_SEND_SECONDS,
-            )
+            answer = await self._send(rows, historical=rows[0].lane != Lane.NOW)
         except (Invalid, TooLarge) as error:
             if isinstance(error, TooLarge):
                 self._most_bytes = max(_LEAST_BYTES, sum(len(row.body) for row in rows) // 2)
@@ -320,6 +323,14 @@ class Sender:
         if kept:
             self._queue.delivered(self._target, kept)
         self._note_progress()
+
+    async def _send(self, events: Sequence[Row] | Sequence[Event], *, historical: bool) -> BatchAnswer:
+        return await self._client.send_batch(
+            [event.body for event in events],
+            token=self._target.token,
+            historical=historical,
+            seconds=_SEND_SECONDS,
+        )
 
     def _note_progress(self) -> None:
         self.progress.set()

@@ -48,6 +48,16 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(sender, name, 0.01)
 
 
+@pytest.fixture
+def environment(stub: Stub, tmp_path: Path) -> dict[str, str]:
+    """Of a command that sends to the stub."""
+    return {
+        "POSTHOG_API_KEY": TOKEN,
+        "POSTHOG_HOST": stub.url,
+        "POSTHOG_MCP_DATA_DIR": str(tmp_path / "state"),
+    }
+
+
 @pytest.fixture(scope="session")
 async def sandbox() -> AsyncIterator[SandboxProcess]:
     pytest.importorskip("chdb")

@@ -15,22 +15,13 @@ import anyio
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from posthog_stub import Reply, Stub, bad
+from posthog_stub import Reply, bad
 from test_outbox_delivery import events
 from test_outbox_killed import PROGRAM, command
 
 from posthog_mcp.cli._lines import Form, Rejected, Source
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-@pytest.fixture
-def environment(stub: Stub, tmp_path: Path) -> dict[str, str]:
-    return {
-        "POSTHOG_API_KEY": "phc_outbox_test",
-        "POSTHOG_HOST": stub.url,
-        "POSTHOG_MCP_DATA_DIR": str(tmp_path / "state"),
-    }
 
 
 def lines(count: int, **more: Any) -> list[dict[str, Any]]:
