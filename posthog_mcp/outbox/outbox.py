@@ -119,7 +119,8 @@ class Outbox:
         Args:
             events: In the order they are to be sent in.
             historical: They are from the past, and let those of now go first.
-            mark: How far an import has come with them; kept in the same commit. Imported events go last.
+            mark: How far an import has come with them, or without any; kept in the same commit. Imported
+                events go last.
 
         Raises:
             OutboxFull: There is no room; none was kept.

@@ -71,12 +71,13 @@ class Queue(Part):
                 rows,
             ).rowcount
             db.execute("UPDATE total SET events = events + ?", (max(0, added),))
-            persons.remember(db, target, events, now)
             if mark:
                 db.execute(
                     "INSERT OR REPLACE INTO imports VALUES (?, ?, ?, ?)",
                     (mark.source, mark.line, mark.offset, mark.rejected),
                 )
+            else:
+                persons.remember(db, target, events, now)
 
     def _room(self) -> int:
         """How many more events fit in."""
