@@ -8,6 +8,10 @@ from pydantic import AfterValidator
 
 _RELATIVE = re.compile(r"^-?(\d{1,5})([mhdw])$")
 _SHOWN = 40  # characters of a value that an error repeats
+_YEARS = range(
+    1900, 9999
+)  # PostHog's database moves earlier times to 1900; the last year leaves no room to add
+_EXAMPLES = "write 2026-03-01T10:00:00Z, or -7d for a week ago"
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -23,20 +27,30 @@ def parse_time(text: str, now: datetime) -> datetime:
         A time in UTC.
 
     Raises:
-        ValueError: With words for the caller.
+        ValueError: It is none, or lies outside the years 1900 to 9998; with words for the caller.
     """
     words = text.strip()
+    try:
+        moment = _moment(words, now)
+    except (ValueError, OverflowError):
+        raise ValueError(f"`{_shown(words)}` is no time: {_EXAMPLES}") from None
+    if moment.year not in _YEARS:
+        raise ValueError(f"`{_shown(words)}` lies outside the years 1900 to 9998")
+    return moment
+
+
+def _moment(words: str, now: datetime) -> datetime:
     if words.lower() == "now":
         return now
     relative = _RELATIVE.match(words)
     if relative:
         return now - timedelta(**{_UNITS[relative[2]]: int(relative[1])})
-    try:
-        moment = datetime.fromisoformat(words)
-    except ValueError:
-        shown = words if len(words) <= _SHOWN else words[:_SHOWN] + "…"
-        raise ValueError(f"`{shown}` is no time: write 2026-03-01T10:00:00Z, or -7d for a week ago") from None
+    moment = datetime.fromisoformat(words)
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def _shown(words: str) -> str:
+    return words if len(words) <= _SHOWN else words[:_SHOWN] + "…"
 
 
 def iso(moment: datetime) -> str:

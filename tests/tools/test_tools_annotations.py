@@ -1,5 +1,7 @@
 """Notes on charts are put there and found again."""
 
+import pytest
+
 
 async def test_a_note_is_created_and_listed(agent, name):
     created = await agent.record("create_annotation", content=f"Deployed {name}", date="-2h")
@@ -27,6 +29,11 @@ async def test_a_date_that_is_none_is_refused_with_an_example(agent):
     assert "2026-03-01T10:00:00Z" in await agent.refusal(
         "create_annotation", content="x", date="yesterday-ish"
     )
+
+
+@pytest.mark.parametrize("date", ["0001-01-01T00:00:00+05:00", "9999-12-31T23:59:59-05:00", "0001-01-01"])
+async def test_a_date_beyond_what_posthog_keeps_is_refused(agent, date):
+    assert f"`date` `{date}` " in await agent.refusal("create_annotation", content="x", date=date)
 
 
 async def test_a_dry_run_creates_nothing(agent, name):
