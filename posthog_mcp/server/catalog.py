@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from posthog_mcp.server.arguments import nearest, pruned
+from posthog_mcp.server.arguments import pruned
 from posthog_mcp.settings import Access, SettingsError
 from posthog_mcp.tool import Listing, ToolFailure
+from posthog_mcp.tool.misfits import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

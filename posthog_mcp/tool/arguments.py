@@ -90,7 +90,7 @@ class Input(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _forgive(cls, data: Any) -> Any:
-        if isinstance(data, str):
+        if isinstance(data, str) and data.lstrip().startswith("{"):
             data = _load_json(data)
         if not isinstance(data, dict):
             return data

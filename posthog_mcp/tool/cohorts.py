@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import Field
 
 from posthog_mcp.api.errors import NotFound
 from posthog_mcp.render.cohorts import conditions
 from posthog_mcp.tool.arguments import Input, ProjectInput
 from posthog_mcp.tool.context import ToolFailure
-from posthog_mcp.tool.filter_rows import person_filters, read_list
+from posthog_mcp.tool.filter_rows import AS_TEXT, listed_as, person_filters
 from posthog_mcp.tool.naming import only, unknown
 from posthog_mcp.tool.selecting import select, uuid_of
 from posthog_mcp.tool.short import Short
@@ -40,11 +40,7 @@ class Did(Input):
     negate: bool = Field(default=False, description="Who did not.")
 
 
-def _did(value: Any) -> list[Did]:
-    return read_list(Did, value, '[{"event": "order placed", "days": 30}]')
-
-
-DidRows = Annotated[list[Did], BeforeValidator(_did), WithJsonSchema({"type": "string"})]
+DidRows = Annotated[list[Did], listed_as('[{"event": "order placed", "days": 30}]'), AS_TEXT]
 """An argument of `Did` rows: in the schema JSON text; a real list is taken as well."""
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import Field, model_validator
 
 from posthog_mcp.tool.arguments import Input, JsonArray
-from posthog_mcp.tool.filter_rows import read_list
+from posthog_mcp.tool.filter_rows import AS_TEXT, listed_as
 from posthog_mcp.tool.filters import Filter, posthog_filter
 
 Json = dict[str, Any]
@@ -131,11 +131,7 @@ METRICS = (
     '"7d". Of an event also math total|sum|avg|min|max|unique_session, property, filters as '
     '[{"property":"plan","value":"pro","on":"person"}].'
 )
-Metrics = Annotated[
-    list[Metric],
-    BeforeValidator(lambda value: read_list(Metric, value, _EXAMPLE)),
-    WithJsonSchema({"type": "string"}),
-]
+Metrics = Annotated[list[Metric], listed_as(_EXAMPLE), AS_TEXT]
 """An argument of metrics: in the schema JSON text, described by `METRICS`; a real list is taken as well."""
 
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
-from pydantic import BeforeValidator, ValidationError, WithJsonSchema
+from pydantic import BeforeValidator, WithJsonSchema
 
-from posthog_mcp.tool.arguments import Input
 from posthog_mcp.tool.context import ToolFailure
 from posthog_mcp.tool.filters import Filter, posthog_filter
 from posthog_mcp.tool.group_types import only_number
@@ -15,16 +14,14 @@ from posthog_mcp.tool.group_types import only_number
 if TYPE_CHECKING:
     from posthog_mcp.tool.context import Context, Project
 
-_Model = TypeVar("_Model", bound=Input)
 Json = dict[str, Any]
 _MOST = 50
 
 
-def read_list(model: type[_Model], value: Any, example: str) -> list[_Model]:
-    """Objects from JSON text that holds a list of them, or one.
+def listed(value: Any, example: str) -> list[Any]:
+    """What JSON text holds a list of; one alone is a list too.
 
     Args:
-        model: What each is.
         value: The text, or what it would hold.
         example: The text as it could be.
 
@@ -39,24 +36,16 @@ def read_list(model: type[_Model], value: Any, example: str) -> list[_Model]:
     items = cast("list[Any]", value if isinstance(value, list) else [value])
     if len(items) > _MOST:
         raise ValueError(f"has too many rows: at most {_MOST}")
-    return [_read(model, item, place) for place, item in enumerate(items)]
+    return items
 
 
-def _read(model: type[_Model], item: Any, place: int) -> _Model:
-    try:
-        return model.model_validate(item)
-    except ValidationError as error:
-        problem = error.errors(include_url=False)[0]
-        where = "".join(f".{part}" for part in problem["loc"])
-        words = problem["msg"].removeprefix("Value error, ")
-        raise ValueError(f"[{place}]{where}: {words}; it has {', '.join(model.model_fields)}") from None
+def listed_as(example: str) -> BeforeValidator:
+    """Makes a list of JSON text, as `listed` does, before the rows are read."""
+    return BeforeValidator(lambda value: listed(value, example))
 
 
-def _rows(value: Any) -> list[Filter]:
-    return read_list(Filter, value, '[{"property": "plan", "value": "pro"}]')
-
-
-FilterRows = Annotated[list[Filter], BeforeValidator(_rows), WithJsonSchema({"type": "string"})]
+AS_TEXT = WithJsonSchema({"type": "string"})
+FilterRows = Annotated[list[Filter], listed_as('[{"property": "plan", "value": "pro"}]'), AS_TEXT]
 """An argument of filter rows: in the schema JSON text; a real list is taken as well."""
 
 

@@ -6,13 +6,13 @@ import difflib
 import json
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, Field
 
 from posthog_mcp.api.errors import NotFound, PostHogError
 from posthog_mcp.render.flags import conditions
 from posthog_mcp.tool.arguments import Input
 from posthog_mcp.tool.context import ToolFailure
-from posthog_mcp.tool.filter_rows import read_list
+from posthog_mcp.tool.filter_rows import AS_TEXT, listed_as
 from posthog_mcp.tool.filters import Filter, posthog_filter
 from posthog_mcp.tool.group_types import group_types, number_of
 
@@ -65,14 +65,8 @@ class Variant(Input):
 _VARIANTS = '[{"key":"control","rollout_percentage":50},{"key":"test","rollout_percentage":50}]'
 
 
-def _variants(value: Any) -> list[Variant]:
-    variants = read_list(Variant, value, _VARIANTS)
-    check_shares(variants)
-    return variants
-
-
-def check_shares(variants: list[Variant]) -> None:
-    """Refuse variants that do not share everybody out.
+def check_shares(variants: list[Variant]) -> list[Variant]:
+    """Refuse variants that do not share everybody out; gives them back.
 
     Raises:
         ValueError: With words for the caller.
@@ -82,9 +76,10 @@ def check_shares(variants: list[Variant]) -> None:
     keys = [item.key for item in variants]
     if len(set(keys)) < len(keys):
         raise ValueError("two of `variants` have the same key")
+    return variants
 
 
-Variants = Annotated[list[Variant], BeforeValidator(_variants), WithJsonSchema({"type": "string"})]
+Variants = Annotated[list[Variant], listed_as(_VARIANTS), AfterValidator(check_shares), AS_TEXT]
 """An argument of variants, whose shares add up: in the schema JSON text; a real list is taken as well."""
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from posthog_mcp.tool.arguments import Input, ProjectInput
-from posthog_mcp.tool.filter_rows import event_filters, read_list
+from posthog_mcp.tool.filter_rows import AS_TEXT, event_filters, listed, listed_as
 from posthog_mcp.tool.filters import Filter
 from posthog_mcp.tool.group_types import group_types, number_of
 from posthog_mcp.tool.short import Short
@@ -51,11 +51,7 @@ class EventFilterRow(Filter):
     )
 
 
-def _rows(value: Any) -> list[EventFilterRow]:
-    return read_list(EventFilterRow, value, _EXAMPLE)
-
-
-EventFilterRows = Annotated[list[EventFilterRow], BeforeValidator(_rows), WithJsonSchema({"type": "string"})]
+EventFilterRows = Annotated[list[EventFilterRow], listed_as(_EXAMPLE), AS_TEXT]
 """Filter rows whose properties are the event's unless a row says otherwise: in the schema JSON text."""
 
 
@@ -97,25 +93,17 @@ class Series(Step):
         return self
 
 
-def _listed(value: Any) -> Any:
+def _named(value: Any) -> Any:
     """A single name, which is no JSON, as a list of it."""
-    return [value] if isinstance(value, str) and not value.lstrip().startswith(("[", "{")) else value
+    is_name = isinstance(value, str) and not value.lstrip().startswith(("[", "{"))
+    return [value] if is_name else listed(value, '["signed up","order placed"]')
 
 
-def _series(value: Any) -> list[Series]:
-    return read_list(Series, _listed(value), '[{"event":"order placed","math":"sum","property":"total"}]')
-
-
-def _steps(value: Any) -> list[Step]:
-    return read_list(Step, _listed(value), '["signed up","order placed"]')
-
-
-_TEXT = WithJsonSchema({"type": "string"})
-SeriesRows = Annotated[list[Series], BeforeValidator(_series), _TEXT]
+SeriesRows = Annotated[list[Series], BeforeValidator(_named), AS_TEXT]
 """Series as JSON text; a real list, or the name of one event, is taken as well."""
-StepRows = Annotated[list[Step], BeforeValidator(_steps), _TEXT]
+StepRows = Annotated[list[Step], BeforeValidator(_named), AS_TEXT]
 """Events in order as JSON text: names, or objects with filters; a real list is taken as well."""
-StepText = Annotated[Step, _TEXT]
+StepText = Annotated[Step, AS_TEXT]
 """One event: its name, or JSON text with filters."""
 MATHS = (
     "total, dau (unique persons), weekly_active, monthly_active, unique_session, first_time_for_user, "

@@ -24,6 +24,7 @@ from posthog_mcp.tool.insight_more import (
 )
 from posthog_mcp.tool.insight_retention import QueryRetention, retention_query, retention_table
 from posthog_mcp.tool.insight_trends import QueryTrends, trends_query, trends_table
+from posthog_mcp.tool.misfits import misfits
 
 if TYPE_CHECKING:
     from posthog_mcp.render import Table
@@ -66,10 +67,5 @@ def arguments_of(tool: str, arguments: Json) -> Any:
     try:
         return model.model_validate({key: value for key, value in arguments.items() if key != "project_id"})
     except ValidationError as error:
-        problem = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in problem["loc"])
-        raise ToolFailure(
-            f"`arguments` do not fit {tool}.",
-            f"{where}: {problem['msg'].removeprefix('Value error, ')}." if where else f"{problem['msg']}.",
-            f"It takes {names}.",
-        ) from None
+        words = misfits(model, error, ("project_id", "format"), "arguments")[0]
+        raise ToolFailure(f"`arguments` do not fit {tool}.", words, f"It takes {names}.") from None

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import Field, model_validator
 
 from posthog_mcp.tool.arguments import Input
 from posthog_mcp.tool.context import ToolFailure
-from posthog_mcp.tool.filter_rows import read_list
+from posthog_mcp.tool.filter_rows import AS_TEXT, listed_as
 
 SCALES = (3, 5, 7, 10)
 _NPS = 10
@@ -52,11 +52,7 @@ class Question(Input):
         return self
 
 
-def _rows(value: Any) -> list[Question]:
-    return read_list(Question, value, '[{"type": "open", "question": "Why?"}]')
-
-
-QuestionRows = Annotated[list[Question], BeforeValidator(_rows), WithJsonSchema({"type": "string"})]
+QuestionRows = Annotated[list[Question], listed_as('[{"type": "open", "question": "Why?"}]'), AS_TEXT]
 """An argument of questions: in the schema JSON text; a real list is taken as well."""
 
 

@@ -5,13 +5,13 @@ from typing import Any, Literal
 from uuid import UUID, uuid4
 
 from pydantic import Field, ValidationError, field_validator, model_validator
-from pydantic_core import ErrorDetails
 
 from posthog_mcp import outbox
 from posthog_mcp.render import Record
 from posthog_mcp.tool import Access, Context, Input, JsonArray, JsonObject, ToolFailure, tool
 from posthog_mcp.tool.events import ANONYMOUS, Event, Subject, built, check_distinct_id, posthog_event
 from posthog_mcp.tool.llm import LlmEvent
+from posthog_mcp.tool.misfits import misfits
 from posthog_mcp.tool.sending import MOST_SHOWN, Sending, delivery, send
 from posthog_mcp.tool.tracebacks import Raised, exception_list, given_frames, read_traceback
 
@@ -53,7 +53,7 @@ async def capture_events(ctx: Context, args: CaptureEvents) -> Record:
             given.append(Event.model_validate(item))
             made.append(posthog_event(given[-1], ctx.now()))
         except ValidationError as error:
-            problems += [f"events[{place}].{_problem(part)}" for part in error.errors(include_url=False)]
+            problems += misfits(Event, error, at=f"events[{place}]")
         except ValueError as error:
             problems.append(f"events[{place}] {error}.")
     if problems:
@@ -268,11 +268,6 @@ def _or_fail(make: Callable[[], outbox.Event]) -> outbox.Event:
         raise ToolFailure(
             "Nothing was sent.", f"The event {error}.", "Correct it and send it again."
         ) from None
-
-
-def _problem(item: ErrorDetails) -> str:
-    place = ".".join(map(str, item["loc"]))
-    return f"{place + ': ' if place else ''}{item['msg'].removeprefix('Value error, ')}."
 
 
 def _notes(events: list[Event]) -> list[str]:

@@ -1,16 +1,16 @@
 """What a change of a feature flag would do, before it is made."""
 
-from typing import Any, cast
+from typing import Annotated, Any
 
 import anyio
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from posthog_mcp.api.errors import PostHogError
 from posthog_mcp.render import Record
 from posthog_mcp.render.flags import conditions
-from posthog_mcp.tool import Access, Context, JsonArray, Project, ProjectInput, ToolFailure, tool
+from posthog_mcp.tool import Access, Context, Project, ProjectInput, ToolFailure, tool
 from posthog_mcp.tool.difference import difference
-from posthog_mcp.tool.filter_rows import read_list
+from posthog_mcp.tool.filter_rows import AS_TEXT, listed_as
 from posthog_mcp.tool.flag_changes import Draft, FlagChange, draft
 from posthog_mcp.tool.flag_simulation import simulate
 from posthog_mcp.tool.flag_users import spoilt, users_of
@@ -26,16 +26,11 @@ class PreviewFlagChange(ProjectInput):
     """Arguments of preview_flag_change."""
 
     flag: str = Field(min_length=1, max_length=400, description="The flag's key, or its id.")
-    changes: JsonArray = Field(description=f"As update_flag takes them: {_CHANGES}.")
+    changes: Annotated[list[FlagChange], listed_as(_CHANGES), AS_TEXT] = Field(
+        min_length=1, description=f"As update_flag takes them: {_CHANGES}."
+    )
     days: int = Field(7, ge=1, le=90, description="Simulate for those active within so many days.")
     people: int = Field(1000, ge=1, le=10_000, description="The most to simulate, latest first.")
-
-    @field_validator("changes")
-    @classmethod
-    def _changes(cls, value: list[Any]) -> list[FlagChange]:
-        if not value:
-            raise ValueError("is empty: give at least one change")
-        return read_list(FlagChange, value, _CHANGES)
 
 
 @tool(
@@ -51,7 +46,7 @@ async def preview_flag_change(ctx: Context, args: PreviewFlagChange) -> Record:
     """
     project = await ctx.project(args)
     flag = await find_flag(ctx, project, args.flag)
-    made = await draft(ctx, project, flag, cast("list[FlagChange]", args.changes))
+    made = await draft(ctx, project, flag, args.changes)
     types = await names_of_groups(ctx, project, flag, made.after)
     before, after = (conditions(state.get("filters") or {}, types) for state in (flag, made.after))
     data: Json = {

@@ -1,3 +1,5 @@
+import json
+import re
 from typing import Any
 
 import pytest
@@ -7,6 +9,9 @@ from server_tools import echo
 
 from posthog_mcp.server.arguments import check
 from posthog_mcp.tool import ToolFailure
+from posthog_mcp.tools.events import capture_event
+from posthog_mcp.tools.flags import create_flag
+from posthog_mcp.tools.insight_queries import query_trends
 
 
 def understood(**arguments: Any) -> dict[str, Any]:
@@ -66,6 +71,34 @@ def test_an_unknown_argument_is_refused_with_the_nearest_name() -> None:
 def test_an_unknown_argument_that_is_like_no_other_is_refused_with_the_names() -> None:
     words = refusal(zzzzzz=3)
     assert "`zzzzzz` is not an argument; the arguments are: `project_id`, `name`" in words
+
+
+@pytest.mark.parametrize(
+    ("sent", "words"),
+    [
+        ({"user_id": "u"}, "`user_id` is not an argument; did you mean `distinct_id`?"),
+        ({"user_id": "u", "name": "paid"}, "`user_id` is not an argument; did you mean `distinct_id`?"),
+        ({"distinct_id": "u", "name": "paid"}, "`name` is not an argument; did you mean `event`?"),
+    ],
+)
+def test_an_unknown_argument_rather_stands_for_one_that_is_missing(sent: dict[str, Any], words: str) -> None:
+    with pytest.raises(ToolFailure, match=re.escape(words)):
+        check(capture_event, sent)
+
+
+def test_a_row_in_json_text_is_named_by_its_path_and_its_problems_are_told_like_any_other() -> None:
+    rows = [{"event": "paid", "math": "unique"}, {"evnt": "paid"}, 7]
+    with pytest.raises(ToolFailure) as caught:
+        check(query_trends, {"series": json.dumps(rows)})
+    said = str(caught.value)
+    assert '`series[0].math` is "unique"; allowed: `total`, `dau`' in said
+    assert "`series[1].evnt` is not an argument; did you mean `event`?" in said
+    assert "`series[2]` is 7; it must be an object." in said
+
+
+def test_a_name_where_an_object_is_wanted_is_no_broken_json() -> None:
+    with pytest.raises(ToolFailure, match=re.escape('`variants[0]` is "control"; it must be an object.')):
+        check(create_flag, {"key": "k", "variants": ["control", "test"]})
 
 
 def test_an_unknown_argument_inside_a_nested_object_is_named_by_its_path() -> None:

@@ -193,8 +193,8 @@ async def test_a_preview_survives_a_query_that_fails(agent, sandbox, name):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ([], "at least one change"),
-        ([{"do": "explode"}], "[0].do"),
+        ([], "`changes` is too short: at least 1"),
+        ([{"do": "explode"}], "`changes[0].do` is"),
         ([{"do": "enable", "tags": []}], "takes nothing else"),
         ("not json", "JSON"),
     ],

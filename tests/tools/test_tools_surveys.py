@@ -272,7 +272,7 @@ async def test_naming_a_question_that_is_not_there_changes_nothing(agent, name):
     assert "no question is `Who?`" in refused
     assert made["questions"][0]["id"] in refused
     refused = await agent.refusal("update_survey", survey=name, add_questions='[{"type": "open"}]')
-    assert "[0].question: Field required" in refused
+    assert "`add_questions[0].question` is required" in refused
     assert "No question would be left" in await agent.refusal(
         "update_survey", survey=name, remove_questions=["Why?"]
     )

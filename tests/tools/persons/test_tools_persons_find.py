@@ -168,7 +168,7 @@ async def test_what_strangers_write_stays_inside_the_fence(agent, name, sent):
         ({"filters": '[{"property":"a","on":"event","value":"2"}]'}, "Name the event as well"),
         ({"filters": "[{"}, "must be a JSON list"),
         ({"filters": "[" * 100_000}, "must be a JSON list"),
-        ({"filters": '[{"propperty":"a","value":"b"}]'}, "it has property, operator, value, on"),
+        ({"filters": '[{"propperty":"a","value":"b"}]'}, "did you mean `property`?"),
         ({"event": "x", "date_from": "2026-02-01", "date_to": "2026-01-01"}, "before it starts"),
         ({"limit": 1000}, "at most 200"),
         ({"search": "x" * 401}, "at most 400 characters"),

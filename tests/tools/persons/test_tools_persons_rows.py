@@ -109,7 +109,10 @@ async def test_rows_on_persons_flags_sessions_and_odd_values(agent, events, row,
         ({"property": "nothing", "value": "1", "on": "session"}, "Sessions are filtered by $channel_type"),
         ({"property": "x", "operator": "is_date_after", "value": "soon", "on": "event"}, "`soon` is no time"),
         ({"property": "x' OR 1", "value": "1", "on": "cohort"}, "is no cohort"),
-        ({"property": "x", "operator": "near", "value": "1"}, "Input should be"),
+        (
+            {"property": "x", "operator": "near", "value": "1"},
+            '`filters[0].operator` is "near"; allowed: `exact`',
+        ),
     ],
 )
 async def test_rows_that_cannot_hold_are_refused(agent, row, words):
