@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 import anyio
 
 from posthog_mcp.journal.local import LocalStore
-from posthog_mcp.journal.store import KEPT_SECONDS
+from posthog_mcp.journal.store import KEPT_SECONDS, MOST
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterable
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 FILE = "journal.db"
+_LARGEST_ID = (1 << 63) - 1  # that SQLite takes
 FILE_WITHOUT_REDIS = "journal-without-redis.db"
 
 
@@ -74,7 +75,7 @@ class Journal:
         Raises:
             JournalUnusable: It cannot be looked up.
         """
-        return await self._store.find(number, host, now - KEPT_SECONDS)
+        return await self._store.find(min(number, _LARGEST_ID), host, now - KEPT_SECONDS)
 
     async def changes(
         self,
@@ -105,7 +106,9 @@ class Journal:
             JournalUnusable: They cannot be read.
         """
         since = max(since, now - KEPT_SECONDS)
-        return await self._store.changes(host, project_id, kind=kind, since=since, limit=limit, skip=skip)
+        return await self._store.changes(
+            host, project_id, kind=kind, since=since, limit=limit, skip=min(skip, MOST)
+        )
 
     async def claim(self, noted: Noted, seconds: float) -> bool:
         """Take the right to undo a change, for so many seconds at most.

@@ -1,4 +1,4 @@
-"""Asking the human before an act that cannot be taken back."""
+"""Asking the human before an act that takes something away, or reaches people unseen."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ class Question:
     """What a human is asked.
 
     Attributes:
-        act: One sentence in plain words: `Delete the feature flag new-checkout of project Shop (1).`
+        act: In plain words, and whether there is a way back: `Delete the feature flag new-checkout of project
+            Shop (1). undo_change can restore it.`
         name: What they must type to agree: the name of the object.
     """
 
@@ -18,7 +19,7 @@ class Question:
     name: str
 
     def __str__(self) -> str:
-        return f"{self.act} This cannot be taken back. Type {self.name} to go on."
+        return f"{self.act} Type {self.name} to go on."
 
 
 class AnswerPending(Exception):  # noqa: N818 - a turn of the conversation, not an error

@@ -272,8 +272,8 @@ class Context:
         """The page of PostHog's app that shows an object, such as `feature_flags/12`."""
         return f"{self.api.hosts.private}/project/{project.id}/{path}"
 
-    async def consent(self, act: str, name: str) -> None:
-        """Go on only if the human agrees: for what cannot be taken back, or reaches end users unseen.
+    async def consent(self, act: str, name: str, back: str = "This cannot be taken back.") -> None:
+        """Go on only if the human agrees: for what takes something away, or reaches end users unseen.
 
         Ask after everything else is checked and before anything is changed: in the newer protocol the call
         starts again with the human's answer.
@@ -281,13 +281,14 @@ class Context:
         Args:
             act: What will happen, in one sentence that names the object.
             name: The object's name, which they must type.
+            back: Whether there is a way back, in one sentence.
 
         Raises:
             ToolFailure: They did not agree, or nobody can be asked.
         """
         if self.ask is _cannot_ask and self.settings.unattended_deletes:
             return
-        typed = await self.ask(Question(clean(act), clean(name)))
+        typed = await self.ask(Question(clean(f"{act} {back}"), clean(name)))
         if typed is None or typed.strip() != clean(name).strip():
             raise ToolFailure(
                 "Nothing was done.",

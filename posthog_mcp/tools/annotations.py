@@ -141,6 +141,7 @@ async def delete_annotation(ctx: Context, args: DeleteAnnotation) -> Record:
     await ctx.consent(
         f"Delete the annotation {note['id']} ({shown}) of {note.get('date_marker')} of project {project}.",
         str(note["id"]),
+        "undo_change can restore it.",
     )
     await ctx.api.patch(_ONE, body, project_id=project.id, id=note["id"])
     return Record({"deleted": note["id"], "content": note.get("content"), "project": str(project)})

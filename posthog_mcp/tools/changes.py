@@ -13,6 +13,10 @@ from posthog_mcp.tool.times import Moment, iso, parse_time
 from posthog_mcp.tool.undoing import Undo, not_restored, perform, plan
 
 Json = dict[str, Any]
+_NONE = "Nothing was changed with these tools. list_activity shows what people changed."
+_NO_SUCH = (
+    "Nothing was changed that fits. Leave out kind, since and offset to see every change with its kind."
+)
 # Kinds whose names and fields hold what comes with events.
 _FROM_EVENTS = {"person", "group", "issue", "event_definition", "property_definition"}
 _PAGES = {
@@ -66,7 +70,7 @@ async def list_changes(ctx: Context, args: ListChanges) -> Table:
         more=lambda shown: f"offset={args.offset + shown}",
         has_more=args.offset + len(noted) < total,
         outsiders=frozenset({"object", "what changed"}) if from_events else frozenset(),
-        empty=["Nothing was changed with these tools. list_activity shows what people changed."],
+        empty=[_NO_SUCH if args.kind or args.since or args.offset else _NONE],
     )
 
 

@@ -282,6 +282,7 @@ async def delete_flag(ctx: Context, args: DeleteFlag) -> Record:
         f"Delete the feature flag {flag['key']} ({flag.get('name') or 'no description'}) of project "
         f"{project}.{told}",
         str(flag["key"]),
+        "undo_change can restore it.",
     )
     await _patch(ctx, project, flag, body)
     return Record({"deleted": flag["key"], "id": flag["id"], "project": str(project)})

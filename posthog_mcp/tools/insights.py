@@ -244,6 +244,10 @@ async def delete_insight(ctx: Context, args: DeleteInsight) -> Record:
     name = name_of(insight)
     placed = len(_dashboards(insight))
     on = f", which {placed} dashboards show," if placed else ""
-    await ctx.consent(f"Delete the insight {name} ({insight['id']}){on} of project {project}.", name)
+    await ctx.consent(
+        f"Delete the insight {name} ({insight['id']}){on} of project {project}.",
+        name,
+        "undo_change can restore it.",
+    )
     await ctx.api.patch(ONE, {"deleted": True}, project_id=project.id, id=insight["id"])
     return Record({"deleted": shown})

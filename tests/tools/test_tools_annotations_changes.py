@@ -54,6 +54,7 @@ async def test_one_is_deleted_when_a_person_typed_its_number(client, human, name
     deleted, text = await call(client, "delete_annotation", annotation=made["id"])
     assert deleted["deleted"] == made["id"], text
     assert f"Delete the annotation {made['id']} ({name})" in human.asked[-1]
+    assert "undo_change can restore it. Type" in human.asked[-1]
     assert "No rows." in (await call(client, "list_annotations", search=name))[1]
     undone, _ = await call(client, "undo_change", change=deleted["change"])
     assert undone["changed"] == [{"field": "deleted", "from": True, "to": False}]

@@ -186,6 +186,17 @@ async def test_another_number_or_project_is_no_change(agent):
     assert refused.startswith("There is no change 999999 of project Sandbox (1).")
 
 
+async def test_numbers_no_journal_has_are_no_fault(agent):
+    assert "There is no change" in await agent.refusal("undo_change", change=10**30)
+    assert "No rows." in await agent.ask("list_changes", offset=10**30)
+
+
+async def test_a_kind_that_nothing_has_is_not_said_to_mean_that_nothing_changed(agent, posthog, name):
+    await make_flag(posthog, name)
+    await agent.record("update_flag", flag=name, changes=[{"do": "disable"}])
+    assert "that fits. Leave out kind" in await agent.ask("list_changes", kind="flags")
+
+
 async def test_a_secret_in_a_payload_is_never_kept_and_so_not_restored(agent, posthog, name, tmp_path):
     key = "phx_" + "s3cret" * 6
     flag = await make_flag(posthog, name, filters={**RICH, "payloads": {"true": json.dumps({"key": key})}})

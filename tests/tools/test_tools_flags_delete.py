@@ -96,3 +96,4 @@ async def test_a_flag_an_experiment_runs_on_is_named_with_it_and_not_even_asked_
     done, text = await _call(client, "delete_flag", flag=name)
     assert done, text
     assert f"It is used by experiments: {name} cart (" in human.asked[0]
+    assert "undo_change can restore it. Type" in human.asked[0]
