@@ -89,6 +89,12 @@ def _zone(name: str) -> ZoneInfo:
         return ZoneInfo("UTC")
 
 
+def adds_up(one: Json) -> bool:
+    """Whether a series' numbers may be summed; unique people of days, averages and formulas may not."""
+    action: Json | None = one.get("action")  # none of a formula
+    return action is not None and (action.get("math") or "total") in ("total", "sum")
+
+
 def number(value: Any) -> Any:
     """A number short enough to read."""
     if not isinstance(value, float):

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from posthog_mcp.render import Table
-from posthog_mcp.tool.insight_answers import NOTHING, Asked, about, number, unfinished, value_in_words
+from posthog_mcp.tool.insight_answers import (
+    NOTHING,
+    Asked,
+    about,
+    adds_up,
+    number,
+    unfinished,
+    value_in_words,
+)
 from posthog_mcp.tool.insight_arguments import (
     MATHS,
     Interval,
@@ -90,6 +98,7 @@ def trends_table(asked: Asked[QueryTrends], answer: Json) -> Table:
 
 def _by_value(args: QueryTrends, results: list[Json], days: list[str], told: list[str]) -> Table:
     several = len(args.series) > 1 and not args.formula
+    summed = any(map(adds_up, results))
     rows: list[list[Any]] = []
     for one in results:
         names = [_name(args, one)] if several or args.compare else []
@@ -97,11 +106,17 @@ def _by_value(args: QueryTrends, results: list[Json], days: list[str], told: lis
         if args.total:
             rows.append([*names, value, number(one.get("aggregated_value"))])
         else:
-            rows.append([*names, value, number(one.get("count")), *map(number, one.get("data") or [])])
+            whole = [number(one.get("count")) if adds_up(one) else None] if summed else []
+            rows.append([*names, value, *whole, *map(number, one.get("data") or [])])
     first = ["series"] if several or args.compare else []
     return Table(
         about=told,
-        columns=[*first, args.breakdown, "total", *([] if args.total else days)],
+        columns=[
+            *first,
+            args.breakdown,
+            *(["total"] if args.total or summed else []),
+            *([] if args.total else days),
+        ],
         rows=rows,
         outsiders=frozenset({args.breakdown}) if args.breakdown_on != "cohort" else frozenset(),
         empty=NOTHING,
@@ -127,10 +142,5 @@ def _name(args: QueryTrends, one: Json) -> str:
 
 
 def _totals(args: QueryTrends, results: list[Json]) -> str:
-    sums: list[str] = []
-    for one in results:
-        action: Json = one.get("action") or {}
-        # Unique people of single days do not add up.
-        if not args.formula and (action.get("math") or "total") in ("total", "sum"):
-            sums.append(f"{_name(args, one)} {number(one.get('count'))}")
+    sums = [f"{_name(args, one)} {number(one.get('count'))}" for one in results if adds_up(one)]
     return f"In all: {', '.join(sums)}." if sums else ""

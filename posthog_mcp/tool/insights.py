@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, cast
 
 from posthog_mcp.api.errors import NotFound
-from posthog_mcp.tool.insight_answers import number, percent
+from posthog_mcp.tool.insight_answers import adds_up, number, percent
 from posthog_mcp.tool.naming import only, unknown
 
 if TYPE_CHECKING:
@@ -101,8 +101,10 @@ def headline(insight: Json) -> str:
         return ""
     rows: list[Any] = result  # pyright: ignore[reportUnknownVariableType] - JSON
     match kind_of(insight):
-        case "trends" | "stickiness" | "lifecycle":
-            return "; ".join(f"{one.get('label')} {_total(one)}" for one in rows[:6])
+        case "trends":
+            return "; ".join(f"{one.get('label')} {_whole(one)}" for one in rows[:6])
+        case "stickiness" | "lifecycle":
+            return "; ".join(f"{one.get('label')} {number(one.get('count'))}" for one in rows[:6])
         case "funnels":
             group = cast("list[Json]", rows[0] if isinstance(rows[0], list) else rows)
             if "count" not in group[0] or "data" in group[0]:
@@ -115,6 +117,10 @@ def headline(insight: Json) -> str:
             return f"{len(rows)} rows"
 
 
-def _total(one: Json) -> Any:
+def _whole(one: Json) -> str:
+    """The series in one number: of the whole period, or the last one where they do not add up."""
     whole = one.get("aggregated_value")
-    return number(one.get("count") if whole is None else whole)
+    if whole is None and not adds_up(one):
+        days, data = one.get("days") or [""], one.get("data") or [None]
+        return f"{number(data[-1])} on {days[-1]}"
+    return str(number(one.get("count") if whole is None else whole))

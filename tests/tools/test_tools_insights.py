@@ -70,6 +70,16 @@ async def test_a_value_written_by_outsiders_is_marked_and_those_without_one_have
     assert none[0][:2] == ["(none)", "3"]
 
 
+async def test_people_of_single_days_are_not_summed_to_a_total(agent, shop):
+    dau = {"event": f"{shop}view", "math": "dau"}
+    asked = {"date_from": "-3d", "breakdown": "plan"}
+    [pro, *_] = await agent.rows("query_trends", series=[dau], **asked)
+    assert pro == ["pro", "2", "1", "0", "0"]
+    both = await agent.rows("query_trends", series=[dau, f"{shop}view"], **asked)
+    assert [row[2] for row in both if row[1] == "pro"] == ["", "3"]
+    assert ["pro", "2"] in await agent.rows("query_trends", series=[dau], total=True, **asked)
+
+
 async def test_maths_and_formulas_are_computed_by_posthog(agent, shop):
     series = [{"event": f"{shop}view", "math": "sum", "property": "price"}, f"{shop}view"]
     rows = await agent.rows("query_trends", series=series, formula="A/B", date_from="-3d")

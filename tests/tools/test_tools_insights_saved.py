@@ -104,6 +104,16 @@ async def test_a_dashboard_tells_each_tiles_number(agent, signups):
     assert "It has no tiles" in await agent.ask("get_dashboard", dashboard=str(made["id"]))
 
 
+async def test_a_dashboard_tells_the_latest_of_numbers_that_do_not_add_up(agent, signups):
+    series = [{"event": signups, "math": "dau"}]
+    asked = {"series": series, "date_from": "-3d"}
+    await agent.record("save_insight", name=f"{signups} people", tool="query_trends", arguments=asked)
+    made = await agent.record("save_dashboard", name=f"{signups} people", add=[f"{signups} people"])
+    [[_, _, _, told, _]] = await agent.rows("get_dashboard", dashboard=str(made["id"]))
+    [*_, [day, people]] = await agent.rows("query_trends", **asked)
+    assert told == f"{signups} {people} on {day}"
+
+
 async def test_a_deleted_insight_is_gone_and_can_be_restored(agent, signups):
     gone = await agent.record("delete_insight", insight=signups)
     assert "There is no insight" in await agent.refusal("get_insight", insight=signups)
