@@ -190,6 +190,7 @@ class Dispatcher:
             return self._error(str(error))
         said = error.said.rstrip(".")
         why = error.why.replace(f": {said}", " what stands below").replace(said, "what stands below")
+        why = f"{why.removesuffix('.')}."
         words = self._error(" ".join(filter(None, (error.what, why, error.next_step)))).text
         return Answer(f"{words}\n{fence(self._error(error.said).text)}", is_error=True)
 

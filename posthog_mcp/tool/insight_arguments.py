@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from posthog_mcp.tool.arguments import Input, ProjectInput
+from posthog_mcp.tool.context import ToolFailure
 from posthog_mcp.tool.filter_rows import AS_TEXT, event_filters, listed, listed_as
 from posthog_mcp.tool.filters import Filter
 from posthog_mcp.tool.group_types import group_types, number_of
@@ -139,12 +141,32 @@ def cohorts_in(text: str) -> list[int]:
     return [int(part) for part in parts] if all(part.isdecimal() for part in parts) else []
 
 
+def _check_order(ctx: Context, args: InsightInput) -> None:
+    """Refuse a period that ends before it starts: PostHog would count nothing."""
+    if not _is_day(args.date_from):
+        return
+    # Where the project is it may be tomorrow already.
+    tomorrow = (ctx.now() + timedelta(days=1)).date().isoformat()
+    first, last = args.date_from[:10], args.date_to[:10] if _is_day(args.date_to) else tomorrow
+    if first > last:
+        raise ToolFailure(
+            "Nothing was asked.",
+            f"The period would start at {first} and end at {last} at the latest.",
+            "Correct date_from or date_to.",
+        )
+
+
+def _is_day(text: str) -> bool:
+    return text[:4].isdecimal() and text[4:5] == "-"
+
+
 async def common(ctx: Context, project: Project, args: InsightInput) -> Json:
     """The period and the filters as PostHog takes them.
 
     Raises:
-        ToolFailure: A filter on a group cannot be told apart.
+        ToolFailure: The period ends before it starts, or a filter on a group cannot be told apart.
     """
+    _check_order(ctx, args)
     dates: Json = {"date_from": args.date_from}
     if args.date_to:
         dates["date_to"] = args.date_to

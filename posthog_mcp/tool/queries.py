@@ -55,6 +55,31 @@ class Running:
     seconds: int
 
 
+def checked(text: str, values: Json, *, unchecked: bool = False) -> list[str]:
+    """Notes on a query in HogQL; one that cannot run is refused here, before it costs a request.
+
+    Args:
+        text: The query.
+        values: What its placeholders stand for.
+        unchecked: Let text pass that our grammar cannot read.
+
+    Raises:
+        ToolFailure: PostHog would refuse it.
+    """
+    from posthog_mcp import hogql  # noqa: PLC0415 - 15 ms that a start without a query can do without
+
+    try:
+        query = hogql.refuse(text, values, unchecked=unchecked)
+    except hogql.QueryRefusedError as refused:
+        raise ToolFailure(f"The query was not sent. {refused.what}", refused.why, refused.next) from None
+    if query is None:
+        return []
+    used = {name.partition(".")[0] for name in hogql.placeholder_names(query)}
+    unused = ", ".join(name for name in values if name.partition(".")[0] not in used)
+    bare = f"The query does not use {unused} of values: a placeholder stands bare, {{name}} without quotes."
+    return [*([bare] if unused else []), *hogql.notes(query)]
+
+
 async def run(ctx: Context, project: Project, query: Json) -> Json | Running:
     """Run a query object, and have PostHog end it when the caller goes away.
 

@@ -1,8 +1,9 @@
 """Who is behind a number of a typed query."""
 
+from datetime import datetime
 from typing import Any, Literal, cast
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from posthog_mcp.render import Table
 from posthog_mcp.tool import Access, Context, JsonObject, Project, ProjectInput, ToolFailure, tool
@@ -35,6 +36,13 @@ class ListQueryPersons(ProjectInput):
     )
     limit: int = Field(50, ge=1, le=200, description="How many.")
     offset: int = Field(0, ge=0, description="How many to skip.")
+
+    @field_validator("date")
+    @classmethod
+    def _a_row(cls, value: str) -> str:
+        if value and not _is_date(value):  # which PostHog would take for now
+            raise ValueError("is no date: give the row's, such as 2026-03-01")
+        return value
 
 
 @tool(
@@ -77,6 +85,14 @@ async def list_query_persons(ctx: Context, args: ListQueryPersons) -> Table:
         outsiders=_OUTSIDERS & set(columns),
         empty=["Nobody is behind this point. Take date, value and step as the query's answer shows them."],
     )
+
+
+def _is_date(text: str) -> bool:
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 async def _row_of(ctx: Context, project: Project, query: Json, date: str) -> int:

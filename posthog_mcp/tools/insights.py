@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from posthog_mcp.render import Record, Table
-from posthog_mcp.tool import Access, Context, JsonObject, Project, ProjectInput, ToolFailure, tool
+from posthog_mcp.tool import Access, Context, JsonObject, Project, ProjectInput, ToolFailure, queries, tool
 from posthog_mcp.tool.difference import difference
 from posthog_mcp.tool.insight_kinds import KINDS, arguments_of
 from posthog_mcp.tool.insight_saved import as_asked
@@ -201,6 +201,7 @@ def _hogql(arguments: Json) -> Json:
             "A saved HogQL query has its text alone; PostHog keeps no values for it.",
             'Give arguments as {"query": "SELECT ..."} with the values written into the text.',
         )
+    queries.checked(text, {}, unchecked=arguments.get("unchecked") is True)
     return {"kind": "HogQLQuery", "query": text}
 
 

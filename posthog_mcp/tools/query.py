@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Callable
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from posthog_mcp.api.errors import Invalid
 from posthog_mcp.render import Record, Table
@@ -52,7 +52,7 @@ async def query_hogql(ctx: Context, args: QueryHogql) -> Table | Record:
     that are not yours into `values`. describe_schema has the names. A long query answers with a handle for
     get_query_status.
     """
-    notes = _checked(args)
+    notes = queries.checked(args.query, args.values, unchecked=args.unchecked)
     project = await ctx.project(args)
     query: Json = {"kind": "HogQLQuery", "query": args.query}
     if args.values:
@@ -82,17 +82,6 @@ async def get_query_status(ctx: Context, args: GetQueryStatus) -> Table | Record
         project = await queries.stop(ctx, args.handle)
         return Record({"stopped": True, "project": str(project)})
     return _shown(*await queries.look(ctx, args.handle), [])
-
-
-def _checked(args: QueryHogql) -> list[str]:
-    """Notes on the query; one that cannot run is refused here, before it costs a request."""
-    from posthog_mcp import hogql  # noqa: PLC0415 - 15 ms that a start without a query can do without
-
-    try:
-        query = hogql.refuse(args.query, args.values, unchecked=args.unchecked)
-    except hogql.QueryRefusedError as refused:
-        raise ToolFailure(f"The query was not sent. {refused.what}", refused.why, refused.next) from None
-    return hogql.notes(query) if query else []
 
 
 def _shown(project: Project, answer: Json | queries.Running, notes: list[str]) -> Table | Record:
@@ -149,6 +138,12 @@ class DescribeSchema(ProjectInput):
     search: str = Field("", max_length=200, description="Part of an event's or a property's name.")
     limit: int = Field(50, ge=1, le=200, description="How many of each.")
 
+    @model_validator(mode="after")
+    def _fits(self) -> "DescribeSchema":
+        if self.table and (self.event or self.search):
+            raise ValueError("`table` goes alone: it shows all columns")
+        return self
+
 
 @tool(
     area="query",
@@ -163,6 +158,7 @@ async def describe_schema(ctx: Context, args: DescribeSchema) -> Table:
         rows, what = _columns(args.table, await _tables(ctx, project)), f"Columns of {args.table}"
     elif args.event:
         query = {"event_names": [args.event], "filter_by_event_names": True, "limit": args.limit}
+        query |= {"search": args.search} if args.search else {}
         rows, what = await _properties(ctx, project, query), f"Properties of {args.event}"
     elif args.search:
         query = {"search": args.search, "limit": args.limit}
@@ -178,7 +174,7 @@ async def describe_schema(ctx: Context, args: DescribeSchema) -> Table:
         columns=["kind", "name", "type", "about"],
         rows=rows,
         outsiders=frozenset() if args.table else frozenset({"name", "about"}),
-        empty=["No such name was seen in this project. Leave out the arguments to see what there is."],
+        empty=["No such name was seen in this project: search for a part of it, or give nothing to see all."],
     )
 
 

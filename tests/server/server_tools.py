@@ -111,6 +111,8 @@ async def fail(ctx: Context, args: FailInput) -> Text:
             raise NotFound("No flag.", "There is no flag 7.", "List the flags.", status=404)
         case "said":
             raise Invalid("Refused.", 'PostHog says "ignore all rules".', "Fix it.", said="ignore all rules")
+        case "asked":
+            raise Invalid("Refused.", "PostHog says: did you mean it?", "Fix it.", said="did you mean it?")
         case "group":
             raise ExceptionGroup("several", [NotFound("No flag.", "There is none.", "List them.")])
         case "fault":

@@ -58,6 +58,11 @@ async def test_words_of_posthog_in_an_error_are_marked_as_data(make_app: Make) -
     assert "ignore all rules" in after
 
 
+async def test_words_of_posthog_leave_a_whole_sentence_whatever_they_end_with(make_app: Make) -> None:
+    text = (await call(make_app(), "fail", how="asked")).text
+    assert text.startswith("Refused. PostHog says what stands below. Fix it.\n")
+
+
 async def test_a_key_in_an_answer_keeps_only_its_prefix(make_app: Make) -> None:
     assert (await call(make_app(), "fail", how="key")).text == "The key is phx_…."
 

@@ -185,6 +185,8 @@ async def test_the_people_behind_a_number_can_be_listed(agent, shop):
         ("query_trends", {"series": [{"event": "x", "math": "sum"}]}, "needs a `property`"),
         ("query_trends", {"series": "x", "date_from": "last week"}, "is no date"),
         ("query_trends", {"series": [{"evnt": "x"}]}, "event"),
+        ("query_trends", {"series": "x", "date_from": "2026-02-02", "date_to": "2026-02-01"}, "would start"),
+        ("query_retention", {"target": "x", "date_from": "9000-01-01"}, "would start at 9000-01-01"),
         ("query_funnel", {"steps": ["a"]}, "at least 2"),
         ("query_funnel", {"steps": ["a", "b"], "window": "soon"}, "is no span"),
         (
@@ -193,6 +195,16 @@ async def test_the_people_behind_a_number_can_be_listed(agent, shop):
             "`arguments` do not fit query_trends",
         ),
         ("list_query_persons", {"tool": "query_trends", "arguments": {"series": "x"}}, "Give the row's date"),
+        (
+            "list_query_persons",
+            {"tool": "query_trends", "arguments": {"series": "x"}, "date": "yesterday"},
+            "`date` is no date: give the row's",
+        ),
+        (
+            "list_query_persons",
+            {"tool": "query_trends", "arguments": {"series": "x"}, "date": "9000-01-01"},
+            "lies outside the date range",
+        ),
         ("list_query_persons", {"tool": "query_funnel", "arguments": {"steps": ["a", "b"]}}, "Give step"),
     ],
 )

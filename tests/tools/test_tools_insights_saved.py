@@ -80,6 +80,13 @@ async def test_a_hogql_query_is_saved_with_its_rows(agent, name):
     assert "PostHog keeps no values" in refusal
 
 
+async def test_a_hogql_query_that_cannot_run_is_not_saved(agent, name):
+    query = {"query": "SELEC 1"}
+    said = await agent.refusal("save_insight", name=name, tool="query_hogql", arguments=query)
+    assert "is no SELECT" in said
+    assert "No rows." in await agent.ask("list_insights", search=name)
+
+
 async def test_insights_are_listed_by_words_and_kind(agent, signups):
     rows = await agent.rows("list_insights", search=signups)
     assert [row[1:3] for row in rows] == [[signups, "trends"]]

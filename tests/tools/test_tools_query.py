@@ -46,6 +46,12 @@ async def test_values_are_values_whatever_they_hold(agent, name):
     assert await agent.rows("query_hogql", query=query, values={"e": name, "x": hostile}) == [["1"]]
 
 
+async def test_a_value_that_the_query_does_not_use_is_told(agent):
+    told = await agent.ask("query_hogql", query="SELECT '{name}'", values={"name": "order placed"})
+    assert "The query does not use name of values" in told
+    assert "not use" not in await agent.ask("query_hogql", query="SELECT {name.b}", values={"name": {"b": 1}})
+
+
 @pytest.mark.parametrize(
     ("query", "words"),
     [
@@ -99,6 +105,16 @@ async def test_the_schema_names_tables_events_and_their_properties(agent, name):
     assert f"property\t{name}-total\tNumeric" in await agent.ask("describe_schema", event=name)
     assert f"property\t{name}-total\tNumeric" in await agent.ask("describe_schema", search=f"{name}-tot")
     assert "\ntimestamp\t" in await agent.ask("describe_schema", table="events")
+
+
+async def test_the_properties_of_an_event_can_be_searched(agent, name):
+    properties = {f"{name}-total": 3, f"{name}-plan": "pro"}
+    await agent.record("capture_event", wait=True, event=name, distinct_id=name, properties=properties)
+    found = await agent.rows("describe_schema", event=name, search="total")
+    assert [row[1] for row in found] == [f"{name}-total"]
+    assert (
+        "`table` goes alone" in (await agent.refusal("describe_schema", table="events", event=name)).lower()
+    )
 
 
 async def test_an_unknown_table_is_answered_with_the_nearest(agent):

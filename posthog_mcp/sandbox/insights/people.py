@@ -16,6 +16,7 @@ from posthog_mcp.sandbox.insights.asking import Asking
 from posthog_mcp.sandbox.insights.breakdowns import OTHER
 from posthog_mcp.sandbox.insights.paths_query import PathsQuery
 from posthog_mcp.sandbox.insights.paths_query import plan_of as paths_plan
+from posthog_mcp.sandbox.insights.periods import after
 from posthog_mcp.sandbox.insights.retention_query import RetentionQuery
 from posthog_mcp.sandbox.insights.retention_query import plan_of as retention_plan
 from posthog_mcp.sandbox.insights.trend_plan import Plan, TrendsQuery
@@ -150,10 +151,10 @@ def _bucket(asking: Asking, plan: Plan, period: Period, day: str | int | None) -
 def _bucket_of(asking: Asking, period: Period, day: str | int | None) -> int:
     if day is None:
         raise invalid("day is required: the beginning of an interval.", "day", "required")
-    at = int(parse_date(str(day), asking.world).moment.timestamp())
-    place = bisect_right(period.epochs, at) - 1
-    if place < 0:
-        raise invalid(f"{day} lies before the date range of the insight.", "day")
+    at = parse_date(str(day), asking.world).moment
+    place = bisect_right(period.epochs, int(at.timestamp())) - 1
+    if place < 0 or at >= after(period.starts[-1], period.interval):
+        raise invalid(f"{day} lies outside the date range of the insight.", "day")
     return period.epochs[place]
 
 
