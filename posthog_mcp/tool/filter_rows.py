@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
-from pydantic import BeforeValidator, WithJsonSchema
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from posthog_mcp.tool.context import ToolFailure
 from posthog_mcp.tool.filters import Filter, posthog_filter
@@ -44,12 +45,25 @@ def listed_as(example: str) -> BeforeValidator:
     return BeforeValidator(lambda value: listed(value, example))
 
 
+EVENT_EXAMPLE = '[{"property":"plan","operator":"exact","value":"pro","on":"event"}]'
 AS_TEXT = WithJsonSchema({"type": "string"})
 FilterRows = Annotated[list[Filter], listed_as('[{"property": "plan", "value": "pro"}]'), AS_TEXT]
 """An argument of filter rows: in the schema JSON text; a real list is taken as well."""
 
 
-async def event_filters(ctx: Context, project: Project, rows: list[Filter]) -> list[Json]:
+class EventFilterRow(Filter):
+    """One row on an event or whoever sent it."""
+
+    on: Literal["event", "person", "session", "group", "cohort", "flag"] = Field(
+        "event", description="What has the property."
+    )
+
+
+EventFilterRows = Annotated[list[EventFilterRow], listed_as(EVENT_EXAMPLE), AS_TEXT]
+"""Filter rows whose properties are the event's unless a row says otherwise: in the schema JSON text."""
+
+
+async def event_filters(ctx: Context, project: Project, rows: Sequence[Filter]) -> list[Json]:
     """Rows as PostHog's property filters on events.
 
     A row on a flag asks for the value that the event was sent with.

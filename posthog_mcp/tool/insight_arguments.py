@@ -10,8 +10,14 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from posthog_mcp.tool.arguments import Input, ProjectInput
 from posthog_mcp.tool.context import ToolFailure
-from posthog_mcp.tool.filter_rows import AS_TEXT, event_filters, listed, listed_as
-from posthog_mcp.tool.filters import Filter
+from posthog_mcp.tool.filter_rows import (
+    AS_TEXT,
+    EVENT_EXAMPLE,
+    EventFilterRow,
+    EventFilterRows,
+    event_filters,
+    listed,
+)
 from posthog_mcp.tool.group_types import group_types, number_of
 from posthog_mcp.tool.short import Short
 
@@ -42,19 +48,6 @@ _OF_PROPERTY = ("sum", "avg", "min", "max", "median", "p90", "p95", "p99")
 _DATE = re.compile(
     r"all|-?\d{0,4}[hdwmqy](Start|End)?|\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d)?(Z|[+-]\d\d:\d\d)?)?"
 )
-_EXAMPLE = '[{"property":"plan","operator":"exact","value":"pro","on":"event"}]'
-
-
-class EventFilterRow(Filter):
-    """One row on an event or whoever sent it."""
-
-    on: Literal["event", "person", "session", "group", "cohort", "flag"] = Field(
-        "event", description="What has the property."
-    )
-
-
-EventFilterRows = Annotated[list[EventFilterRow], listed_as(_EXAMPLE), AS_TEXT]
-"""Filter rows whose properties are the event's unless a row says otherwise: in the schema JSON text."""
 
 
 def _date(text: str) -> str:
@@ -118,7 +111,9 @@ class InsightInput(ProjectInput):
 
     date_from: InsightDate = Field("-7d", description="-7d, -1mStart, 2026-03-01 or all; m is months.")
     date_to: InsightDate = Field("", description="Default today.")
-    filters: EventFilterRows = Field(default_factory=list[EventFilterRow], description=f"Rows: {_EXAMPLE}.")
+    filters: EventFilterRows = Field(
+        default_factory=list[EventFilterRow], description=f"Rows: {EVENT_EXAMPLE}."
+    )
     exclude_test_accounts: bool = Field(default=False, description="Leave out internal users.")
 
 
@@ -172,7 +167,7 @@ async def common(ctx: Context, project: Project, args: InsightInput) -> Json:
         dates["date_to"] = args.date_to
     found: Json = {"dateRange": dates, "filterTestAccounts": args.exclude_test_accounts}
     if args.filters:
-        found["properties"] = await event_filters(ctx, project, [*args.filters])
+        found["properties"] = await event_filters(ctx, project, args.filters)
     return found
 
 
@@ -187,7 +182,7 @@ async def node(ctx: Context, project: Project, one: Series | Step) -> Json:
         if one.property:
             found["math_property"] = one.property
     if one.filters:
-        found["properties"] = await event_filters(ctx, project, [*one.filters])
+        found["properties"] = await event_filters(ctx, project, one.filters)
     return found
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from posthog_mcp.tool.filter_rows import EventFilterRow
 from posthog_mcp.tool.insight_answers import Asked
-from posthog_mcp.tool.insight_arguments import EventFilterRow, Series, Step
+from posthog_mcp.tool.insight_arguments import Series, Step
 from posthog_mcp.tool.insight_funnels import QueryFunnel
 from posthog_mcp.tool.insight_kinds import KINDS, Kind
 from posthog_mcp.tool.insight_more import QueryLifecycle, QueryPaths, QueryStickiness

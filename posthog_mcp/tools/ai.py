@@ -8,8 +8,7 @@ from pydantic import Field
 from posthog_mcp.render import Record, Table
 from posthog_mcp.tool import Access, Context, Project, ProjectInput, ToolFailure, tool
 from posthog_mcp.tool.asking import answer_of, period
-from posthog_mcp.tool.filter_rows import FilterRows, event_filters
-from posthog_mcp.tool.filters import Filter
+from posthog_mcp.tool.filter_rows import EventFilterRow, EventFilterRows, event_filters
 from posthog_mcp.tool.llm_traces import Spans, remarks, state_text
 from posthog_mcp.tool.persons import display_name, find_profile
 from posthog_mcp.tool.times import Moment
@@ -36,8 +35,8 @@ class ListLlmTraces(ProjectInput):
 
     person: str = Field("", max_length=400, description="A distinct id or a person's uuid.")
     errors_only: bool = Field(default=False, description="Only with an error in them.")
-    filters: FilterRows = Field(
-        default_factory=list[Filter],
+    filters: EventFilterRows = Field(
+        default_factory=list[EventFilterRow],
         max_length=20,
         description='Rows on one event: [{"property":"$ai_model","value":"gpt-5","on":"event"}].',
     )

@@ -12,8 +12,7 @@ from posthog_mcp.tool.asking import answer_of, period
 from posthog_mcp.tool.difference import difference
 from posthog_mcp.tool.error_impact import Impact, flags_in, people_by
 from posthog_mcp.tool.error_issues import assignee, event_properties, exceptions, place, releases, trend
-from posthog_mcp.tool.filter_rows import FilterRows, event_filters
-from posthog_mcp.tool.filters import Filter
+from posthog_mcp.tool.filter_rows import EventFilterRow, EventFilterRows, event_filters
 from posthog_mcp.tool.times import Moment
 
 Json = dict[str, Any]
@@ -50,8 +49,8 @@ class ListErrors(ProjectInput):
     )
     date_from: Moment = Field("-7d", description="Only what happened since: -24h or 2026-03-01.")
     date_to: Moment = Field("", description="And until. Default now.")
-    filters: FilterRows = Field(
-        default_factory=list[Filter],
+    filters: EventFilterRows = Field(
+        default_factory=list[EventFilterRow],
         max_length=20,
         description='Rows on the events: [{"property":"$lib","value":"web","on":"event"}].',
     )

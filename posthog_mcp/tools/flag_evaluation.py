@@ -14,6 +14,10 @@ from posthog_mcp.tool.evaluation import Evaluation, Mode, Subject, Verdict, eval
 from posthog_mcp.tool.explaining import told_by_posthog
 
 _TEST = "/api/projects/{project_id}/feature_flags/{id}/test_evaluation/"
+_UNKNOWN = (
+    "PostHog stores nothing of a person with this distinct id. An email or a person's uuid is none: "
+    "find_persons has the ids."
+)
 _MOST_OF_KEYS = 500  # characters
 _MOST_TESTS = 5  # each is a query of PostHog's
 Json = dict[str, Any]
@@ -84,7 +88,11 @@ async def evaluate_flags(ctx: Context, args: EvaluateFlags) -> Table:
         rows=[_row(verdict, explain=args.explain) for verdict in verdicts],
         more=lambda shown: f"flags={_next([verdict.key for verdict in verdicts[shown:]])}",
         outsiders=frozenset({"how"} if args.explain else ()),
-        empty=[] if args.flags else ["The project has no active flag. create_flag makes one."],
+        empty=[
+            "Nothing was evaluated."
+            if args.flags
+            else "The project has no active flag. create_flag makes one."
+        ],
     )
 
 
@@ -139,6 +147,8 @@ async def _have_explained(ctx: Context, subject: Subject, result: Evaluation) ->
             result.notes.append(f"PostHog did not explain its own decisions: {error.what} {error.why}")
             return
         verdict.how = told_by_posthog(tested.get("conditions") or []) or verdict.how
+        if tested.get("person_properties") == {} and _UNKNOWN not in result.notes:
+            result.notes.append(_UNKNOWN)
 
 
 async def _send_events(ctx: Context, subject: Subject, result: Evaluation) -> str:

@@ -6,8 +6,7 @@ from pydantic import Field
 
 from posthog_mcp.render import Table
 from posthog_mcp.tool import Access, Context, ProjectInput, tool
-from posthog_mcp.tool.filter_rows import FilterRows
-from posthog_mcp.tool.filters import Filter
+from posthog_mcp.tool.filter_rows import EventFilterRow, EventFilterRows
 from posthog_mcp.tool.persons import event_properties, events_of, read
 from posthog_mcp.tool.row_conditions import event_conditions
 from posthog_mcp.tool.selecting import RowCursor, cursor_of, freshness, read_cursor, selected, within
@@ -23,8 +22,8 @@ class ListEvents(ProjectInput):
 
     person: Short = Field("", description="A distinct id or a person's uuid: all their ids count.")
     event: Short = Field("", description="Only events of this name.")
-    filters: FilterRows = Field(
-        default_factory=list[Filter],
+    filters: EventFilterRows = Field(
+        default_factory=list[EventFilterRow],
         description='Rows: [{"property":"total","operator":"gt","value":"10","on":"event"}]; on also '
         "person, session, cohort, flag.",
     )

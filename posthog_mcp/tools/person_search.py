@@ -30,6 +30,7 @@ _ASKED_FOR = (
     " max(timestamp) FROM events WHERE event = '$feature_flag_called'"
     " AND properties.$feature_flag = {flag} AND person_id IN {ids} AND "
 )
+_ON_PERSON = 'A row is about the person unless it says "on": "event".'
 _FEW_IDS = 5
 
 
@@ -62,6 +63,8 @@ class FindPersons(ProjectInput):
     def _fits(self) -> "FindPersons":
         if self.flag and not self.event:
             raise ValueError("has a flag without an event; evaluate_flags tells what a person gets now")
+        if not self.event and (self.given("date_from") or self.date_to):
+            raise ValueError("has a period without an event; query_hogql finds persons by created_at")
         if self.cursor and not (is_cursor(self.cursor) if self.event else self.cursor.isdecimal()):
             raise ValueError("has a cursor from elsewhere: pass the one this call's answer ended with")
         return self
@@ -166,6 +169,8 @@ async def _doers(
     about = [f"Who did {args.event} in project {project}, {words}, latest first{_filtered(args)}."]
     if args.flag:
         about.append(_split(args.flag, [row[7] for row in table]))
+        if rows and not asked and all(row[7] is None for row in table):
+            about.append(f"None of them sent or asked for {args.flag}; list_flags shows every key.")
     if len(known) < len(rows):
         about.append(f"Those without identified have no profile. {PROFILES}; identify_person links them.")
     columns = ["person", "name", "email", "distinct_id", "identified", "times", "last"]
@@ -180,6 +185,7 @@ async def _doers(
         outsiders=frozenset({"name", "email", "distinct_id", *flag, *args.show}),
         empty=[
             f"Nobody did {args.event} so, {words}. Check the name (describe_schema), or widen the period.",
+            *([_ON_PERSON] if any(row.on == "person" for row in args.filters) else []),
             "Events sent a moment ago may not be there yet.",
         ],
     )

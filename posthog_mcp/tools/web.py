@@ -7,8 +7,8 @@ from pydantic import Field, field_validator
 from posthog_mcp.render import Table
 from posthog_mcp.tool import Access, Context, ProjectInput, tool
 from posthog_mcp.tool.asking import answer_of
-from posthog_mcp.tool.filter_rows import FilterRows
-from posthog_mcp.tool.filters import Filter, posthog_filter
+from posthog_mcp.tool.filter_rows import EventFilterRow, EventFilterRows
+from posthog_mcp.tool.filters import posthog_filter
 from posthog_mcp.tool.times import Moment, iso, parse_time
 
 Json = dict[str, Any]
@@ -71,8 +71,8 @@ class QueryWeb(ProjectInput):
     date_to: Moment = Field("", description="Default: today.")
     compare: bool = Field(default=False, description="With the period before.")
     goal: str = Field("", description="Conversions to this event, instead of views.")
-    filters: FilterRows = Field(
-        default_factory=list[Filter],
+    filters: EventFilterRows = Field(
+        default_factory=list[EventFilterRow],
         description='Rows that must hold: [{"property": "$host", "value": "a.com", "on": "event"}].',
     )
     without_test_accounts: bool = Field(default=True, description="Leave internal users out.")
@@ -81,7 +81,7 @@ class QueryWeb(ProjectInput):
 
     @field_validator("filters")
     @classmethod
-    def _can_be_seen(cls, rows: list[Filter]) -> list[Filter]:
+    def _can_be_seen(cls, rows: list[EventFilterRow]) -> list[EventFilterRow]:
         for row in rows:
             if row.on not in _FILTERED:
                 raise ValueError(

@@ -179,6 +179,15 @@ async def test_what_posthog_decided_is_explained_with_what_it_stored(agent, name
     text = await agent.ask("evaluate_flags", distinct_id=name, flags=[name], explain=True)
     assert "remote" in text
     assert "1 match: plan is 'pro'; exact 'pro' holds" in text
+    assert "find_persons" not in text
+    email = await agent.ask("evaluate_flags", distinct_id=f"{name}@acme.com", flags=[name], explain=True)
+    assert "PostHog stores nothing of a person with this distinct id." in email
+
+
+async def test_a_key_that_is_none_has_no_period_to_widen(agent, name):
+    text = await agent.ask("evaluate_flags", distinct_id="u1", flags=[name])
+    assert f"There is no such flag: {name}." in text
+    assert text.endswith("No rows.\nNothing was evaluated.")
 
 
 async def test_an_application_is_imitated_down_to_its_event(agent, name):

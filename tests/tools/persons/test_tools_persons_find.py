@@ -132,6 +132,24 @@ async def test_who_hit_an_error_and_whether_the_flag_was_on_for_them_is_one_ques
     assert row[3] == f"{name}-on"
 
 
+async def test_rows_that_find_nobody_by_person_may_have_been_meant_for_the_event(agent, name, sent):
+    await _checkout(sent, name, "on", 3)
+    row = {"property": "$exception_types", "operator": "icontains", "value": name}
+    about_person = await agent.ask("find_persons", event="$exception", filters=_filters(row))
+    assert 'about the person unless it says "on": "event"' in about_person
+    of_event = _filters({**row, "on": "event"})
+    assert len(await agent.rows("find_persons", event="$exception", filters=of_event)) == 1
+
+
+async def test_a_flag_that_nobody_was_asked_about_may_be_misspelt(agent, name, sent):
+    await _checkout(sent, name, "on", 3, **{"$feature/checkout": True})
+    row = {"property": "$exception_types", "operator": "icontains", "value": name, "on": "event"}
+    asked: dict[str, Any] = {"event": "$exception", "filters": _filters(row)}
+    said = "None of them sent or asked for chekout; list_flags shows every key."
+    assert said in await agent.ask("find_persons", **asked, flag="chekout")
+    assert "list_flags" not in await agent.ask("find_persons", **asked, flag="checkout")
+
+
 async def test_pages_of_who_did_something_neither_repeat_nor_skip_anybody(agent, name, sent):
     at = "2026-01-02T03:04:05Z"  # all at one moment: the order is by person then
     await sent(*({"event": name, "distinct_id": f"{name}-{n}", "timestamp": at} for n in range(7)))
@@ -162,6 +180,7 @@ async def test_what_strangers_write_stays_inside_the_fence(agent, name, sent):
     ("arguments", "words"),
     [
         ({"flag": "x"}, "evaluate_flags"),
+        ({"date_from": "-7d"}, "query_hogql finds persons by created_at"),
         ({"cursor": "1; DROP"}, "pass the one this call's answer ended with"),
         ({"event": "x", "cursor": "7"}, "pass the one this call's answer ended with"),
         ({"event": "x", "cursor": "2026-01-01T00:00:00Z|" + "-" * 36}, "pass the one"),

@@ -89,6 +89,7 @@ async def test_every_operator_means_what_it_means_at_posthog(agent, sandbox, eve
     ("row", "expected"),
     [
         ({"property": "row_role", "value": "admin", "on": "person"}, "d"),
+        ({"property": "row_plan", "value": "free"}, "b"),
         ({"property": "row_role", "operator": "is_not_set", "on": "person"}, "abc"),
         ({"property": "row-beta", "value": "true", "on": "flag"}, "d"),
         ({"property": "row-beta", "value": '["true","test"]', "on": "flag"}, ""),
