@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from posthog_mcp.tool.context import ToolFailure
 from posthog_mcp.tool.filters import Filter, posthog_filter
-from posthog_mcp.tool.group_types import only_number
+from posthog_mcp.tool.group_types import group_property
 
 if TYPE_CHECKING:
     from posthog_mcp.tool.context import Context, Project
@@ -79,8 +79,8 @@ async def _event_filter(ctx: Context, project: Project, row: Filter) -> Json:
         return {"key": f"$feature/{row.property}", "type": "event", "value": row.value, "operator": "exact"}
     if row.on != "group":
         return posthog_filter(row)
-    number = await only_number(ctx, project, row.property)
-    return {**posthog_filter(row), "group_type_index": number}
+    number, name = await group_property(ctx, project, row.property)
+    return {**posthog_filter(row), "key": name, "group_type_index": number}
 
 
 def person_filters(rows: list[Filter], instead: str) -> list[Json]:

@@ -38,18 +38,21 @@ def number_of(types: dict[str, int], name: str, project: Project) -> int:
     )
 
 
-async def only_number(ctx: Context, project: Project, name: str) -> int:
-    """The number of the project's only type of groups, for a filter row on the group property `name`.
+async def group_property(ctx: Context, project: Project, name: str) -> tuple[int, str]:
+    """The number of the type that a group property is of, and its name: of `company.industry`, or `industry`.
 
     Raises:
-        ToolFailure: There are several types, or none.
+        ToolFailure: The type is not named, and there are several or none.
     """
     types = await group_types(ctx, project)
+    kind, dot, rest = name.partition(".")
+    if dot and rest and kind in types:
+        return types[kind], rest
     if len(types) == 1:
-        return next(iter(types.values()))
-    named = ", ".join(f"{each} as {KEY_COLUMNS[number]}" for each, number in types.items())
+        return next(iter(types.values())), name
+    named = " or ".join(f"{each}.{name}" for each in types)
     raise ToolFailure(
-        f"The row on the group property `{name}` cannot be used.",
-        f"It must be clear which type of group it is of: {named or 'the project has none'}.",
-        "Filter on the event's property of that name, which holds the group's key, or use query_hogql.",
+        f"It is not clear of which group type the property `{name}` is.",
+        f"The project has {', '.join(types) or 'none'}.",
+        f"Write {named}." if named else "identify_group creates a type with its first group.",
     )

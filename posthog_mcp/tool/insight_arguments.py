@@ -18,7 +18,7 @@ from posthog_mcp.tool.filter_rows import (
     event_filters,
     listed,
 )
-from posthog_mcp.tool.group_types import group_types, number_of
+from posthog_mcp.tool.group_types import group_property
 from posthog_mcp.tool.short import Short
 
 if TYPE_CHECKING:
@@ -199,8 +199,8 @@ async def breakdown(ctx: Context, project: Project, args: SplitInput, limit: int
     else:
         found = {"breakdown_type": args.breakdown_on, "breakdown": args.breakdown}
     if args.breakdown_on == "group":
-        index = number_of(await group_types(ctx, project), "", project)
-        found["breakdown_group_type_index"] = index
+        index, name = await group_property(ctx, project, args.breakdown)
+        found |= {"breakdown": name, "breakdown_group_type_index": index}
     if limit:
         found["breakdown_limit"] = limit
     return {"breakdownFilter": found}

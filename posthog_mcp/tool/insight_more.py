@@ -63,7 +63,11 @@ def paths_table(asked: Asked[QueryPaths], answer: Json) -> Table:
         columns=["step", "from", "to", "times", "mean time"],
         rows=rows,
         outsiders=frozenset({"from", "to"}),
-        empty=["No path was found.", "Try `of` all, or leave out start and end.", *NOTHING],
+        empty=[
+            "No path was found.",
+            "Try `of` all; start and end are items as the answer shows them, pages whole addresses.",
+            *NOTHING,
+        ],
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 _NONE = "(none)"
 _EDGE = 2
+_STEP = re.compile(r"\d+_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,10 @@ def _path(query: Json, point: Point) -> Json:
     if len(point.edge) != _EDGE:
         raise ToolFailure(
             "No edge was given.", "People are listed by the way they went.", "Give edge: from and to."
+        )
+    if not all(map(_STEP.match, point.edge)):
+        raise ToolFailure(
+            "The edge names no steps.", "A way can be gone at several steps.", "Write it as 1_/a and 2_/b."
         )
     keys = {"pathStartKey": point.edge[0], "pathEndKey": point.edge[1]}
     narrowed: Json = {**query, "pathsFilter": {**query["pathsFilter"], **keys}}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from posthog_mcp.tool.context import ToolFailure
 from posthog_mcp.tool.filters import posthog_filter
-from posthog_mcp.tool.group_types import only_number
+from posthog_mcp.tool.group_types import group_property
 from posthog_mcp.tool.times import iso, parse_time
 
 if TYPE_CHECKING:
@@ -82,10 +82,10 @@ async def event_conditions(
             within = "NOT IN" if filter_["operator"] == "not_in" else "IN"
             conditions.append(f"person_id {within} COHORT {int(filter_['value'])}")
             continue
-        subject = await _subject(ctx, project, row)
-        if row.on != "session":
+        subject, name = await _subject(ctx, project, row)
+        if name:
             subject += f"[{{{prefix}k{place}}}]"
-            values[f"{prefix}k{place}"] = f"$feature/{row.property}" if row.on == "flag" else row.property
+            values[f"{prefix}k{place}"] = name
         form, value = _compared(ctx, row)
         conditions.append(form.replace("{x}", subject).replace("{v}", f"{{{prefix}v{place}}}"))
         if value is not None:
@@ -93,19 +93,22 @@ async def event_conditions(
     return conditions, values
 
 
-async def _subject(ctx: Context, project: Project, row: Filter) -> str:
-    """What has the property, as HogQL names it."""
+async def _subject(ctx: Context, project: Project, row: Filter) -> tuple[str, str]:
+    """What has the property, as HogQL names it, and the property's name; a session's is a column."""
     if row.on == "group":
-        return f"group_{await only_number(ctx, project, row.property)}.properties"
+        number, name = await group_property(ctx, project, row.property)
+        return f"group_{number}.properties", name
+    if row.on == "flag":
+        return "properties", f"$feature/{row.property}"
     if row.on != "session":
-        return "person.properties" if row.on == "person" else "properties"
+        return "person.properties" if row.on == "person" else "properties", row.property
     if row.property not in _SESSION:
         raise ToolFailure(
             f"The row on the session property `{row.property}` cannot be used.",
             f"Sessions are filtered by {', '.join(_SESSION)}.",
             "Take one of these, or ask with query_hogql.",
         )
-    return f"session.{row.property}"
+    return f"session.{row.property}", ""
 
 
 def _compared(ctx: Context, row: Filter) -> tuple[str, Any]:

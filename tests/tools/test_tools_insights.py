@@ -178,6 +178,24 @@ async def test_the_people_behind_a_number_can_be_listed(agent, shop):
     assert {row[3]: row[4] for row in back}[f"{shop}-0"] == "[0,1]"
 
 
+async def test_groups_are_filtered_and_split_by_a_property_of_the_type_that_is_named(agent, name):
+    for kind, plan in (("company", "pro"), ("team", "free")):
+        await agent.record(
+            "identify_group", wait=True, group_type=kind, group_key=name, properties={"plan": plan}
+        )
+    event = {"event": name, "distinct_id": name, "groups": {"company": name, "team": name}}
+    await agent.record("capture_events", wait=True, events=[event])
+    asked = {"series": name, "total": True}
+    for kind, plan in (("company", "pro"), ("team", "free")):
+        by = {"breakdown": f"{kind}.plan", "breakdown_on": "group"}
+        assert await agent.rows("query_trends", **asked, **by) == [[plan, "1"]]
+        row = {"property": f"{kind}.plan", "value": "pro", "on": "group"}
+        [[_, count]] = await agent.rows("query_trends", **asked, filters=[row])
+        assert count == ("1" if plan == "pro" else "0")
+    unclear = await agent.refusal("query_trends", **asked, breakdown="plan", breakdown_on="group")
+    assert "Write company.plan or team.plan" in unclear
+
+
 @pytest.mark.parametrize(
     ("tool", "arguments", "words"),
     [
@@ -204,6 +222,11 @@ async def test_the_people_behind_a_number_can_be_listed(agent, shop):
             "list_query_persons",
             {"tool": "query_trends", "arguments": {"series": "x"}, "date": "9000-01-01"},
             "lies outside the date range",
+        ),
+        (
+            "list_query_persons",
+            {"tool": "query_paths", "arguments": {}, "edge": ["/a", "/b"]},
+            "Write it as 1_/a and 2_/b",
         ),
         ("list_query_persons", {"tool": "query_funnel", "arguments": {"steps": ["a", "b"]}}, "Give step"),
     ],

@@ -206,7 +206,20 @@ async def test_a_row_on_a_group_needs_to_know_of_which_type(agent, name):
         )
     row = _filters({"property": "plan", "value": "pro", "on": "group"})
     refusal = await agent.refusal("find_persons", event=name, filters=row)
-    assert "company as $group_0" in refusal
+    assert "Write company.plan or team.plan" in refusal
+
+
+async def test_a_row_names_the_type_of_the_group_before_the_property(agent, name, sent):
+    for kind, plan in (("company", "pro"), ("team", "free")):
+        properties = {"group.plan": plan}
+        await agent.record(
+            "identify_group", wait=True, group_type=kind, group_key=name, properties=properties
+        )
+    await sent({"event": name, "distinct_id": name, "groups": {"company": name, "team": name}})
+    for property_, found in (("company.group.plan", True), ("team.group.plan", False)):
+        row = _filters({"property": property_, "value": "pro", "on": "group"})
+        text = await agent.ask("list_events", event=name, filters=row)
+        assert ("No rows." not in text) is found, property_
 
 
 async def test_an_event_and_a_name_of_nobody_say_what_to_try(agent, name):
