@@ -76,7 +76,8 @@ async def event_filters(ctx: Context, project: Project, rows: Sequence[Filter]) 
 
 async def _event_filter(ctx: Context, project: Project, row: Filter) -> Json:
     if row.on == "flag":
-        return {"key": f"$feature/{row.property}", "type": "event", "value": row.value, "operator": "exact"}
+        sent = posthog_filter(row.model_copy(update={"on": "event", "property": f"$feature/{row.property}"}))
+        return {**sent, "operator": "exact"} if row.operator == "flag_evaluates_to" else sent
     if row.on != "group":
         return posthog_filter(row)
     number, name = await group_property(ctx, project, row.property)

@@ -40,6 +40,7 @@ Operator = Literal[
     "semver_caret",
     "semver_wildcard",
 ]
+_OF_COHORTS: dict[Operator, Operator] = {"in": "exact", "not_in": "is_not"}
 _WITHOUT_VALUE = ("is_set", "is_not_set")
 
 
@@ -63,6 +64,10 @@ class Filter(Input):
             raise ValueError(f"`{self.property}` is no cohort: give the cohort's id as property")
         if self.on != "cohort" and self.operator not in _WITHOUT_VALUE and not self.value:
             raise ValueError(f"`{self.property}` {self.operator} needs a value")
+        if self.on != "flag" and self.operator == "flag_evaluates_to":
+            raise ValueError(f"`{self.property}` {self.operator} is for rows on a flag")
+        if self.on != "cohort":  # of a property PostHog keeps them, and flags never match
+            self.operator = _OF_COHORTS.get(self.operator, self.operator)
         return self
 
 

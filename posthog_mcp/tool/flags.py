@@ -25,6 +25,8 @@ WHOLE = 100.0
 _CLOSE = 0.01
 _NUMERIC = ("gt", "gte", "lt", "lte")
 _PATTERNS = ("regex", "not_regex")
+_SEVERAL = ("exact", "is_not")
+_RANGES = ("semver_tilde", "semver_caret", "semver_wildcard")
 _SHOWN = (
     "id",
     "key",
@@ -155,13 +157,18 @@ def _check_value(row: Filter) -> None:
     """Refuse what PostHog would keep and then never match.
 
     Raises:
-        ToolFailure: A comparison of numbers with none, or a pattern that is no regular expression.
+        ToolFailure: A comparison of numbers or versions with none, of text with several, or a pattern that is
+            no regular expression.
     """
     from posthog_mcp.flags.patterns import UnsharedPatternError, shared  # noqa: PLC0415 - few calls need it
     from posthog_mcp.flags.values import number_of  # noqa: PLC0415 - see above
 
     why = ""
-    if row.operator in _NUMERIC and number_of(row.value) is None:
+    if row.operator not in _SEVERAL and isinstance(posthog_filter(row)["value"], list):
+        why = f"{row.operator} compares with one text; regex with a|b fits several."
+    elif row.operator.startswith("semver") and not _is_version(row):
+        why = f"{row.operator} compares versions, and `{row.value}` is none."
+    elif row.operator in _NUMERIC and number_of(row.value) is None:
         why = f"{row.operator} compares numbers, and `{row.value}` is none."
     elif row.operator in _PATTERNS:
         try:
@@ -170,6 +177,16 @@ def _check_value(row: Filter) -> None:
             return  # PostHog's engine may well read it
     if why:
         raise ToolFailure(f"The condition on `{row.property}` cannot be used.", why, "Correct its value.")
+
+
+def _is_version(row: Filter) -> bool:
+    from posthog_mcp.flags.versions import parse_version, version_range  # noqa: PLC0415 - few calls need it
+
+    try:
+        parse_version(row.value) if row.operator not in _RANGES else version_range(row.operator, row.value)
+    except ValueError:
+        return False
+    return True
 
 
 def conditions_of(flag: Json) -> list[Json]:

@@ -54,7 +54,6 @@ _FORMS = {
     "is_date_after": "toDateTime(toString({x})) > toDateTime({v})",
 }
 _SIGNS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
-_SAME = {"in": "exact", "not_in": "is_not", "flag_evaluates_to": "exact"}
 
 
 async def event_conditions(
@@ -113,7 +112,7 @@ async def _subject(ctx: Context, project: Project, row: Filter) -> tuple[str, st
 
 def _compared(ctx: Context, row: Filter) -> tuple[str, Any]:
     """How the property is compared, `{x}` and `{v}` standing for it and for the value, and the value."""
-    operator: str = _SAME.get(row.operator, row.operator)
+    operator = "exact" if row.operator == "flag_evaluates_to" else row.operator
     if operator in ("is_set", "is_not_set"):
         return _FORMS[operator], None
     if operator in _SIGNS:

@@ -108,6 +108,9 @@ async def get_flag(ctx: Context, args: GetFlag) -> Record:
     return Record(await whole(ctx, project, flag) | ({"used_by": used} if used else {}))
 
 
+_IN_FILTERS = ("rollout_percentage", "conditions", "group_type", "variants", "payloads")
+
+
 class CreateFlag(ProjectInput):
     """Arguments of create_flag."""
 
@@ -144,10 +147,12 @@ class CreateFlag(ProjectInput):
 
     @model_validator(mode="after")
     def _fits(self) -> "CreateFlag":
-        words = [self.conditions, self.variants, self.payloads, self.group_type]
-        if self.filters and any(words):
+        beside = [
+            name for name in _IN_FILTERS if self.given(name) and getattr(self, name) not in ("", [], {})
+        ]
+        if self.filters and beside:
             raise ValueError(
-                "give either `filters` or `conditions`, `group_type`, `variants` and `payloads`, not both"
+                f"`filters` holds all of {', '.join(_IN_FILTERS)}: leave out {', '.join(beside)}"
             )
         if self.filters and not isinstance(self.filters.get("groups"), list):
             raise ValueError("`filters` needs `groups`, PostHog's list of release conditions")

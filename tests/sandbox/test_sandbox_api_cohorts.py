@@ -138,6 +138,14 @@ async def test_filters_that_mean_nothing_are_refused_and_leave_nothing_behind(
 
 
 @pytest.mark.usefixtures("shop")
+async def test_a_cohort_that_the_engine_cannot_find_is_kept_with_its_error(api: AsyncClient):
+    made = await make(api, filters=tree(person("plan", "(", operator="regex")))
+    assert (made["count"], made["errors_calculating"]) == (None, 1)
+    reply = await api.patch(f"{COHORTS}{made['id']}/", json={"filters": tree(person("plan", "pro"))})
+    assert (reply.json()["count"], reply.json()["errors_calculating"]) == (2, 0)
+
+
+@pytest.mark.usefixtures("shop")
 async def test_new_filters_count_anew_and_loops_are_refused(api: AsyncClient):
     cohort = await make(api, filters=tree(person("plan", "pro")))
     path = f"{COHORTS}{cohort['id']}/"

@@ -199,6 +199,15 @@ async def test_whole_shares_are_written_as_posthog_writes_them(agent, name):
         ({"property": "seats", "operator": "gt", "value": "many"}, "gt compares numbers, and `many` is none"),
         ({"property": "email", "operator": "regex", "value": "("}, "`(` is no regular expression"),
         ({"property": "email", "operator": "not_regex", "value": "[a"}, "`[a` is no regular expression"),
+        (
+            {"property": "email", "operator": "icontains", "value": ["a", "b"]},
+            "icontains compares with one text",
+        ),
+        (
+            {"property": "v", "operator": "semver_gt", "value": "new"},
+            "semver_gt compares versions, and `new`",
+        ),
+        ({"property": "v", "operator": "semver_wildcard", "value": "x"}, "semver_wildcard compares versions"),
     ],
 )
 async def test_a_condition_that_could_never_hold_is_refused(agent, name, row, words):
@@ -208,6 +217,22 @@ async def test_a_condition_that_could_never_hold_is_refused(agent, name, row, wo
     assert (await agent.record("create_flag", key=name, conditions=[plain]))["active"] is True
     changes = [{"do": "add_condition", "where": [row]}]
     assert words in await agent.refusal("update_flag", flag=name, changes=changes)
+
+
+async def test_one_of_several_is_kept_as_flags_match_it(agent, name):
+    row = {"property": "plan", "operator": "in", "value": ["pro", "team"]}
+    made = await agent.record("create_flag", key=name, conditions=[row])
+    assert made["who_gets_it"] == ["plan = pro or team: 100 %"]
+    [got] = await agent.rows(
+        "evaluate_flags", distinct_id="u", flags=[name], person_properties={"plan": "pro"}
+    )
+    assert got[1] == "true"
+
+
+async def test_what_posthogs_own_filters_would_hold_is_not_passed_over_beside_them(agent, name):
+    filters = {"groups": [{"properties": [], "rollout_percentage": 50}]}
+    said = await agent.refusal("create_flag", key=name, filters=filters, rollout_percentage=20)
+    assert "leave out rollout_percentage" in said
 
 
 async def test_a_flag_without_conditions_is_for_nobody_and_says_how_to_change_that(agent, name):

@@ -196,10 +196,24 @@ async def test_groups_are_filtered_and_split_by_a_property_of_the_type_that_is_n
     assert "Write company.plan or team.plan" in unclear
 
 
+async def test_a_row_on_a_flag_keeps_its_operator(agent, name):
+    sent = {f"$feature/{name}": "test"}
+    await agent.record("capture_event", wait=True, event=name, distinct_id=name, properties=sent)
+    for operator, count in (("exact", "1"), ("is_not", "0"), ("flag_evaluates_to", "1"), ("is_set", "1")):
+        row = {"property": name, "on": "flag", "operator": operator, "value": "test"}
+        [[_, found]] = await agent.rows("query_trends", series=name, total=True, filters=[row])
+        assert found == count, operator
+
+
 @pytest.mark.parametrize(
     ("tool", "arguments", "words"),
     [
         ("query_trends", {"series": []}, "at least 1"),
+        (
+            "query_trends",
+            {"series": "x", "filters": [{"property": "p", "operator": "flag_evaluates_to", "value": "a"}]},
+            "is for rows on a flag",
+        ),
         ("query_trends", {"series": [{"event": "x", "math": "sum"}]}, "needs a `property`"),
         ("query_trends", {"series": "x", "date_from": "last week"}, "is no date"),
         ("query_trends", {"series": [{"evnt": "x"}]}, "event"),

@@ -14,6 +14,7 @@ from posthog_mcp.hogql import ast
 from posthog_mcp.sandbox.cohorts.filters import condition, leaves
 from posthog_mcp.sandbox.compiler import Compiled, CompileError, compile_query
 from posthog_mcp.sandbox.compiler.trees import field, select
+from posthog_mcp.sandbox.engine.errors import STOPPED, EngineError
 from posthog_mcp.sandbox.http.errors import invalid
 from posthog_mcp.sandbox.http.times import iso, read_iso
 from posthog_mcp.sandbox.queries.world import world_of
@@ -50,13 +51,21 @@ class Cohorts:
     async def calculate(self, cohort: Document) -> Document:
         """Find the members by the cohort's filters or its list; the cohort with its new count.
 
-        Raises `ApiError` 400 for filters that mean nothing; the members of before stay then.
+        What the engine refuses, such as a pattern that is none, counts as an error of the cohort. Raises
+        `ApiError` 400 for filters that mean nothing. The members of before stay then.
         """
         version = cohort["version"] + 1
         if cohort["is_static"]:
             await self._copy_list(cohort["id"], version)
         else:
-            await self._find(cohort, version)
+            try:
+                await self._find(cohort, version)
+            except EngineError as error:
+                if error.code == STOPPED:
+                    raise
+                failed = {**cohort, "errors_calculating": cohort["errors_calculating"] + 1}
+                self._sandbox.store.put(_KIND, cohort["id"], failed)
+                return failed
         counted = await self._sandbox.engine.query(
             "SELECT uniqExact(person_id) FROM ph.cohort_people"
             " WHERE cohort_id = {cohort:Int64} AND version = {version:Int64}",
