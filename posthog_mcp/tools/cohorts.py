@@ -101,6 +101,8 @@ async def get_cohort(ctx: Context, args: GetCohort) -> Table:
         empty=[
             "PostHog is still calculating it: look again in a minute."
             if cohort.get("is_calculating")
+            else "It could not be calculated: correct its conditions with save_cohort."
+            if cohort.get("errors_calculating") and cohort.get("count") is None
             else f"Nobody is in it. {PROFILES}, and a cohort holds only who has one.",
         ],
     )

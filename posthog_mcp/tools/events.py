@@ -122,6 +122,12 @@ class AliasPerson(Sending):
     def _person(cls, value: str) -> str:
         return check_distinct_id(value)
 
+    @model_validator(mode="after")
+    def _two(self) -> "AliasPerson":
+        if self.alias == self.distinct_id:
+            raise ValueError("`alias` is the same id: give another one")
+        return self
+
 
 @tool(
     area="events",

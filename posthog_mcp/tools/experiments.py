@@ -120,9 +120,8 @@ async def get_experiment_results(ctx: Context, args: GetExperimentResults) -> Ta
             "It is a draft: nobody was exposed.",
             "Start it with change_experiment_state.",
         )
-    chosen = [
-        each for each in metrics_of(experiment) if not args.metric or metric_name(each[0]) == args.metric
-    ]
+    wanted = args.metric.lower()
+    chosen = [each for each in metrics_of(experiment) if not wanted or metric_name(each[0]).lower() == wanted]
     if args.metric and not chosen:
         names = ", ".join(metric_name(metric) for metric, _ in metrics_of(experiment))
         raise ToolFailure(f"There is no metric `{args.metric}`.", f"There are: {names}.", "Give one of them.")

@@ -86,6 +86,11 @@ async def test_what_posthog_would_misread_is_refused(agent, name, arguments, wor
     assert words in await agent.refusal("capture_event", event="x", distinct_id=name, **arguments)
 
 
+async def test_an_id_is_no_alias_of_itself(agent, name):
+    said = await agent.refusal("alias_person", distinct_id=name, alias=name)
+    assert "`alias` is the same id" in said
+
+
 @pytest.mark.parametrize(
     ("arguments", "disabled"),
     [

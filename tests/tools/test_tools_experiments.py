@@ -76,7 +76,7 @@ async def test_an_experiment_is_led_from_the_plan_to_the_shipped_variant(agent, 
     assert "Of the 5867 people planned 3 % are there" in text
     # 50 of 100 against 20 of 100: e 1.5, V = 0.25/(100·0.04) + 0.25·0.16/(100·0.0016) = 0.3125.
     assert "Buys: test does better than control (50.0 % against 20.0 %, +150.0 %, 99.6 % to win)." in text
-    found = await agent.rows("get_experiment_results", experiment=name, metric="Buys")
+    found = await agent.rows("get_experiment_results", experiment=name, metric="buys")
     assert found == [
         ["Buys", "control", "100", "20.0 %", "", "", "", "baseline"],
         ["Buys", "test", "100", "50.0 %", "+150.0 %", "+40.4 % to +259.6 %", "99.6 % to win", "better"],

@@ -203,3 +203,10 @@ async def test_a_cohort_of_a_flag_takes_no_behaviour_and_posthog_says_so(agent, 
     await agent.record("create_flag", key=people, conditions=[row])
     refusal = await agent.refusal("save_cohort", cohort=saved["id"], did=_json({"event": "x"}))
     assert "Behavioral filters cannot be added" in refusal
+
+
+async def test_a_cohort_that_could_not_be_calculated_is_not_said_to_be_empty(agent, people):
+    row = {"property": "plan", "operator": "regex", "value": "("}
+    saved = await agent.record("save_cohort", name=people, filters=_json(row))
+    assert saved["failed_calculations"] == 1
+    assert "correct its conditions" in await agent.ask("get_cohort", cohort=people)
