@@ -1,5 +1,6 @@
 """Finding persons: by what is known of them, and by what they did."""
 
+import re
 from typing import Any
 
 from pydantic import Field, model_validator
@@ -32,6 +33,7 @@ _ASKED_FOR = (
 )
 _ON_PERSON = 'A row is about the person unless it says "on": "event".'
 _FEW_IDS = 5
+_OFFSET = re.compile(r"[0-9]{1,9}")
 
 
 class FindPersons(ProjectInput):
@@ -65,7 +67,7 @@ class FindPersons(ProjectInput):
             raise ValueError("has a flag without an event; evaluate_flags tells what a person gets now")
         if not self.event and (self.given("date_from") or self.date_to):
             raise ValueError("has a period without an event; query_hogql finds persons by created_at")
-        if self.cursor and not (is_cursor(self.cursor) if self.event else self.cursor.isdecimal()):
+        if self.cursor and not (is_cursor(self.cursor) if self.event else _OFFSET.fullmatch(self.cursor)):
             raise ValueError("has a cursor from elsewhere: pass the one this call's answer ended with")
         return self
 

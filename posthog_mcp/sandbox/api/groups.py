@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _TYPES = "/api/projects/{project_id}/groups_types/"
 _GROUPS = "/api/projects/{project_id}/groups/"
+_FURTHEST = (1 << 63) - 1  # that SQLite takes
 
 
 class NewGroup(BaseModel):
@@ -60,7 +61,8 @@ async def list_groups(call: Call) -> Reply:
     """Groups of one type, newest first, by cursor."""
     index = _index(call)
     limit, _ = limit_offset(call)
-    start = int(call.query["cursor"]) if call.query.get("cursor", "").isdecimal() else 0
+    cursor = call.query.get("cursor", "")
+    start = min(int(cursor), _FURTHEST) if cursor.isdecimal() else 0
     found, total = call.sandbox.ingest.groups.search(
         index, call.query.get("search", ""), limit=limit, offset=start
     )

@@ -45,7 +45,7 @@ class ActorsQuery(QueryModel):
     fixedProperties: list[dict[str, Any]] | None = None  # noqa: N815 - PostHog's names, here and below
     orderBy: list[str] | None = None  # noqa: N815
     limit: Annotated[int, Field(ge=1)] | None = None
-    offset: Annotated[int, Field(ge=0)] | None = None
+    offset: Annotated[int, Field(ge=0, lt=1 << 63)] | None = None
 
     def columns(self, default: list[str]) -> list[str]:
         """The names of the columns."""

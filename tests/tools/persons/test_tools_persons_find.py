@@ -182,6 +182,7 @@ async def test_what_strangers_write_stays_inside_the_fence(agent, name, sent):
         ({"flag": "x"}, "evaluate_flags"),
         ({"date_from": "-7d"}, "query_hogql finds persons by created_at"),
         ({"cursor": "1; DROP"}, "pass the one this call's answer ended with"),
+        ({"cursor": "9" * 23}, "pass the one this call's answer ended with"),
         ({"event": "x", "cursor": "7"}, "pass the one this call's answer ended with"),
         ({"event": "x", "cursor": "2026-01-01T00:00:00Z|" + "-" * 36}, "pass the one"),
         ({"filters": '[{"property":"a","on":"event","value":"2"}]'}, "Name the event as well"),

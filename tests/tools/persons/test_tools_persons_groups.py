@@ -75,3 +75,8 @@ async def test_a_group_of_any_key_is_found_by_it_alone(agent, described, sent, n
     assert "?" not in shown["url"]
     refusal = await agent.refusal("get_group", key=f"{whole}x", group_type="company")
     assert "There is no group" in refusal
+
+
+async def test_a_cursor_beyond_every_group_finds_none(agent, described):
+    await described("acme")
+    assert "No rows." in await agent.ask("list_groups", group_type="company", cursor="9" * 20)
