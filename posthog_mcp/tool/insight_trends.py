@@ -92,6 +92,7 @@ def trends_table(asked: Asked[QueryTrends], answer: Json) -> Table:
         about=told,
         columns=[args.interval, *(_name(args, one) for one in results)],
         rows=[[day, *(_at(one, place) for one in results)] for place, day in enumerate(days)],
+        more=lambda _: "take a longer interval or a shorter period.",
         empty=NOTHING,
     )
 

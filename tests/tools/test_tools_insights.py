@@ -61,6 +61,11 @@ async def test_trends_have_a_row_for_each_day_and_say_what_is_not_over(agent, sh
     assert f"In all: {shop}view 6." in text
 
 
+async def test_more_rows_than_an_answer_holds_say_how_to_have_fewer(agent, shop):
+    text = await agent.ask("query_trends", series=f"{shop}view", date_from="-60d", interval="hour")
+    assert "Cut to fit. For the rest: take a longer interval or a shorter period." in text
+
+
 async def test_a_value_written_by_outsiders_is_marked_and_those_without_one_have_a_name(agent, shop):
     text = await agent.ask("query_trends", series=f"{shop}view", date_from="-3d", breakdown="plan")
     assert "Written by outsiders: plan." in text
