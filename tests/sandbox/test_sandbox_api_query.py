@@ -115,15 +115,16 @@ async def test_without_a_limit_there_are_100_rows_and_a_word_of_more(api: AsyncC
 
 @pytest.mark.usefixtures("shop")
 async def test_values_filters_and_variables_fill_placeholders(api: AsyncClient):
-    sql = "select distinct_id from events where event = {name} and {filters} order by timestamp"
-    week = {"dateRange": {"date_from": "-7d"}}
-    assert await rows(api, sql, values={"name": "$pageview"}, filters=week) == [["ann"], ["bob"]]
+    sql = "select distinct_id from events where event = {name} order by timestamp"
+    assert await rows(api, sql, values={"name": "$pageview"}) == [["ann"], ["bob"]]
+    assert await rows(api, sql, values={"name": "it's; drop"}) == []
+    sql = "select distinct_id from events where event = '$pageview' and {filters} order by timestamp"
+    assert await rows(api, sql, filters={"dateRange": {"date_from": "-7d"}}) == [["ann"], ["bob"]]
     day = {
         "dateRange": {"date_from": "-1d"},
         "properties": [{"type": "person", "key": "plan", "value": "free"}],
     }
-    assert await rows(api, sql, values={"name": "$pageview"}, filters=day) == [["bob"]]
-    assert await rows(api, sql, values={"name": "it's; drop"}) == []
+    assert await rows(api, sql, filters=day) == [["bob"]]
 
     variable = {"v1": {"variableId": "v1", "code_name": "who", "value": "bob"}}
     sql = "select count() from events where distinct_id = {variables.who}"
@@ -137,6 +138,17 @@ async def test_values_filters_and_variables_fill_placeholders(api: AsyncClient):
     narrowed = {"date_from": "-1d", "properties": [{"type": "person", "key": "plan", "value": "pro"}]}
     reply = await api.post(QUERY, json={"query": query, "filters_override": narrowed})
     assert reply.json()["results"] == [[1]]
+
+
+@pytest.mark.usefixtures("shop")
+@pytest.mark.parametrize("placeholder", ["{filters}", "timestamp > {filters.dateRange.from}"])
+async def test_filters_and_values_exclude_each_other(api: AsyncClient, placeholder: str):
+    sql = f"select count() from events where event = {{name}} and {placeholder}"
+    week = {"dateRange": {"date_from": "-7d"}}
+    refused = await ask(api, sql, values={"name": "$pageview"}, filters=week)
+    assert refused.status_code == 400
+    assert "{filters" in refused.json()["detail"]
+    assert "You can use the following: name" in refused.json()["detail"]
 
 
 @pytest.mark.usefixtures("shop")

@@ -19,7 +19,7 @@ from posthog_mcp.sandbox.experiments.trees import between, constant, expr, momen
 from posthog_mcp.sandbox.http.times import iso
 from posthog_mcp.sandbox.queries.asked import Answer, Asked, Ran, common, refused, run
 from posthog_mcp.sandbox.queries.hogql import DateRange
-from posthog_mcp.sandbox.queries.models import QueryModel
+from posthog_mcp.sandbox.queries.models import NotComputed, QueryModel, whole_group
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -56,7 +56,7 @@ class TracesQuery(QueryModel):
     personId: str | None = None  # noqa: N815
     groupKey: str | None = None  # noqa: N815
     groupTypeIndex: Annotated[int, Field(ge=0, le=4)] | None = None  # noqa: N815
-    includeSentiment: bool | None = None  # noqa: N815
+    includeSentiment: NotComputed = None  # noqa: N815
     randomOrder: bool | None = None  # noqa: N815
 
 
@@ -66,7 +66,7 @@ class TraceQuery(QueryModel):
     kind: Literal["TraceQuery"]
     traceId: str  # noqa: N815
     dateRange: DateRange | None = None  # noqa: N815
-    includeSentiment: bool | None = None  # noqa: N815
+    includeSentiment: NotComputed = None  # noqa: N815
     properties: list[dict[str, Any]] | None = None
 
 
@@ -77,6 +77,7 @@ async def traces_query(asked: Asked) -> Answer:
         ApiError: 400 for a filter that cannot be run.
     """
     model = TracesQuery.read(asked.query)
+    whole_group(model.groupKey, model.groupTypeIndex)
     limit, offset = model.limit or _PAGE, model.offset or 0
     try:
         start, end = _period(model.dateRange, asked.world)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 from uuid import uuid4
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from posthog_mcp.sandbox.http.errors import invalid, not_found
 from posthog_mcp.sandbox.http.routing import Reply, route
+from posthog_mcp.sandbox.insights.saved import with_filters
+from posthog_mcp.sandbox.queries.kinds import WRAPPERS
 from posthog_mcp.sandbox.queries.models import malformed
 from posthog_mcp.sandbox.queries.service import Request
 
@@ -92,28 +94,17 @@ def _read(body: dict[str, Any]) -> QueryRequest:
 
 def _with_overrides(request: QueryRequest) -> dict[str, Any]:
     """The query with the request's filters and variables over its own."""
-    query = request.query
-    source = query.get("source")
-    if isinstance(source, dict):
-        return {**query, "source": _merged(cast("dict[str, Any]", source), request)}
-    return _merged(query, request)
+    return _with_variables(with_filters(request.query, request.filters_override), request.variables_override)
 
 
-def _merged(query: dict[str, Any], request: QueryRequest) -> dict[str, Any]:
-    if query.get("kind") != "HogQLQuery":
+def _with_variables(query: dict[str, Any], variables: dict[str, Any] | None) -> dict[str, Any]:
+    if not variables:
         return query
-    merged = dict(query)
-    if request.variables_override:
-        merged["variables"] = {**(query.get("variables") or {}), **request.variables_override}
-    if override := request.filters_override:
-        filters: dict[str, Any] = {**(query.get("filters") or {})}
-        dates = {name: override[name] for name in ("date_from", "date_to") if override.get(name)}
-        if dates:
-            filters["dateRange"] = {**(filters.get("dateRange") or {}), **dates}
-        if override.get("properties"):
-            filters["properties"] = [*(filters.get("properties") or []), *override["properties"]]
-        merged["filters"] = filters
-    return merged
+    if query.get("kind") in WRAPPERS and isinstance(query.get("source"), dict):
+        return {**query, "source": _with_variables(query["source"], variables)}
+    if query.get("kind") != "HogQLQuery":
+        raise invalid("Only queries in HogQL have variables.", "variables_override")
+    return {**query, "variables": {**(query.get("variables") or {}), **variables}}
 
 
 def _status(job: Job) -> int:

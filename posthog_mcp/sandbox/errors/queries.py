@@ -20,7 +20,7 @@ from posthog_mcp.sandbox.http.errors import invalid
 from posthog_mcp.sandbox.http.times import iso
 from posthog_mcp.sandbox.queries.asked import Answer, Asked, Ran, common, refused, run
 from posthog_mcp.sandbox.queries.hogql import DateRange
-from posthog_mcp.sandbox.queries.models import Model, QueryModel
+from posthog_mcp.sandbox.queries.models import Model, NotComputed, QueryModel, whole_group
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,7 +71,7 @@ class ErrorTrackingQuery(QueryModel):
     groupTypeIndex: Annotated[int, Field(ge=0, le=4)] | None = None  # noqa: N815
     useQueryV2: bool | None = None  # noqa: N815
     useQueryV3: bool | None = None  # noqa: N815
-    pendingFingerprintIssueStateUpdates: list[dict[str, Any]] | None = None  # noqa: N815
+    pendingFingerprintIssueStateUpdates: NotComputed = None  # noqa: N815
 
     @property
     def descending(self) -> bool:
@@ -98,6 +98,7 @@ async def error_tracking_query(asked: Asked) -> Answer:
         ApiError: 400 for a filter or a search that cannot be run.
     """
     model = ErrorTrackingQuery.read(asked.query)
+    whole_group(model.groupKey, model.groupTypeIndex)
     try:
         start, end = _period(model.dateRange, asked.world)
         where = _where(model, asked.world, start, end)

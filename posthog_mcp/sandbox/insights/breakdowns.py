@@ -58,6 +58,21 @@ def properties_of(given: BreakdownFilter | None) -> list[Breakdown]:
     ]
 
 
+def check_values(given: BreakdownFilter | None) -> None:
+    """Refuse what only trends can do with values: put numbers in bins, hide the values beyond the limit.
+
+    Raises:
+        ApiError: 400.
+    """
+    if given is None:
+        return
+    if given.breakdown_hide_other_aggregation:
+        detail = "breakdown_hide_other_aggregation is for trends."
+        raise invalid(detail, "breakdownFilter__breakdown_hide_other_aggregation")
+    if any(one.histogram_bin_count for one in properties_of(given)):
+        raise invalid("histogram_bin_count is for trends.", "breakdownFilter__histogram_bin_count")
+
+
 def cohorts_of(given: BreakdownFilter | None, world: World) -> list[CohortSplit]:
     """The cohorts to split by, in the order asked for; none for properties.
 

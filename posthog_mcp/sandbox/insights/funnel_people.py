@@ -12,7 +12,7 @@ from posthog_mcp.sandbox.insights.funnel_groups import Run, groups_of
 from posthog_mcp.sandbox.insights.funnel_plan import Plan, plan_of
 from posthog_mcp.sandbox.insights.funnel_query import FunnelsQuery
 from posthog_mcp.sandbox.insights.funnel_trends import by_bucket
-from posthog_mcp.sandbox.queries.models import QueryModel
+from posthog_mcp.sandbox.queries.models import NotComputed, QueryModel
 
 if TYPE_CHECKING:
     from posthog_mcp.sandbox.insights.asking import Asking
@@ -25,7 +25,7 @@ class FunnelsActorsQuery(QueryModel):
 
     kind: Literal["FunnelsActorsQuery"]
     source: dict[str, Any]
-    includeRecordings: bool | None = None  # noqa: N815 - PostHog's names, here and below
+    includeRecordings: NotComputed = None  # noqa: N815 - PostHog's names, here and below
     funnelStep: int | None = None  # noqa: N815
     funnelStepBreakdown: str | float | list[str | float] | None = None  # noqa: N815
     funnelTrendsDropOff: bool | None = None  # noqa: N815
@@ -51,6 +51,8 @@ async def people(asking: Asking, source: dict[str, Any]) -> Found:
     asked = FunnelsActorsQuery.read(source)
     model = FunnelsQuery.read(asked.source)
     plan = await plan_of(asking, model)
+    if asked.compare == "previous":
+        plan = plan.before() or plan
     runs = _runs_of(plan, await groups_of(plan), asked)
     if plan.filter.funnelVizType == "trends":
         kept = _in_bucket(plan, runs, asked)
@@ -80,7 +82,7 @@ def _at_step(plan: Plan, runs: list[Run], step: int | None) -> list[Run]:
         )
         raise invalid(detail, "funnelStep")
     if step > 0:
-        return [run for run in runs if run.reach.steps >= step]
+        return [run for run in runs if step in run.reach.times]
     return [run for run in runs if run.reach.steps == -step - 1]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from operator import attrgetter
 from typing import TYPE_CHECKING
@@ -14,15 +14,23 @@ from posthog_mcp.sandbox.compiler.filters import hogql_expression
 from posthog_mcp.sandbox.compiler.trees import all_of, any_of, call, compare, field, select
 from posthog_mcp.sandbox.experiments.trees import constant, expr, query
 from posthog_mcp.sandbox.insights.asking import Asking, alias
-from posthog_mcp.sandbox.insights.breakdowns import CohortSplit, cohorts_of, properties_of, text_value
-from posthog_mcp.sandbox.insights.funnel_query import FunnelsFilter, FunnelsQuery, check
+from posthog_mcp.sandbox.insights.breakdowns import (
+    CohortSplit,
+    check_values,
+    cohorts_of,
+    properties_of,
+    text_value,
+)
+from posthog_mcp.sandbox.insights.funnel_query import FIRST_TIME, FunnelsFilter, FunnelsQuery, check
 from posthog_mcp.sandbox.insights.funnel_steps import Event, Rules
-from posthog_mcp.sandbox.insights.periods import Period, between, period_of
-from posthog_mcp.sandbox.insights.series import actor_of, filters_of_query, has_actor, matching
+from posthog_mcp.sandbox.insights.models import ActionsNode, EventsNode
+from posthog_mcp.sandbox.insights.periods import Period, between, on_days, period_of, previous_of
+from posthog_mcp.sandbox.insights.series import actor_of, filters_of_query, has_actor, matching, named
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from posthog_mcp.sandbox.compiler.world import World
     from posthog_mcp.sandbox.insights.asking import Row
 
 _SECONDS = {
@@ -42,6 +50,7 @@ class Plan:
     Attributes:
         model: The query.
         period: Conversions behind its end are not seen.
+        previous: The period it is compared with.
         cohorts: Cohorts to split by.
         splits: Values to split by, as text.
         asking: The project and the engine.
@@ -49,6 +58,7 @@ class Plan:
 
     model: FunnelsQuery
     period: Period
+    previous: Period | None
     cohorts: list[CohortSplit]
     splits: list[ast.Expr]
     asking: Asking
@@ -61,9 +71,15 @@ class Plan:
     @property
     def rules(self) -> Rules:
         """Of the state machine."""
+        optional = frozenset(step for step, node in enumerate(self.model.series, 1) if node.optionalInFunnel)
+        order = self.filter.funnelOrderType or "ordered"
+        return Rules(len(self.model.series), self.window * 1_000_000, order, optional)
+
+    @property
+    def window(self) -> int:
+        """The seconds after the first step in which the others count."""
         given = self.filter
-        seconds = (given.funnelWindowInterval or 14) * _SECONDS[given.funnelWindowIntervalUnit or "day"]
-        return Rules(len(self.model.series), seconds * 1_000_000, given.funnelOrderType or "ordered")
+        return (given.funnelWindowInterval or 14) * _SECONDS[given.funnelWindowIntervalUnit or "day"]
 
     @property
     def first(self) -> int:
@@ -75,6 +91,10 @@ class Plan:
         """The step, from 1, that times and trends end with."""
         to = self.filter.funnelToStep
         return len(self.model.series) if to is None else to + 1
+
+    def before(self) -> Plan | None:
+        """The same for the period it is compared with."""
+        return replace(self, period=self.previous, previous=None) if self.previous else None
 
     async def actors(self, cohort: CohortSplit | None = None) -> list[tuple[str, list[Event]]]:
         """Each actor with its events, by time."""
@@ -92,22 +112,33 @@ async def plan_of(asking: Asking, model: FunnelsQuery) -> Plan:
     """
     world = asking.world
     check(model)
+    check_values(model.breakdownFilter)
     events = [matching(node, world) for node in model.series]
     earliest = await asking.earliest(model.dateRange, events)
     period = period_of(model.dateRange, model.interval or "day", world, earliest)
+    compare, previous = model.compareFilter, None
+    if compare and compare.compare:
+        previous = previous_of(period, model.dateRange, compare, world)
+    days = _days(model)
+    period, previous = period.on(days), previous.on(days) if previous else None
     splits = [text_value(one, "") for one in properties_of(model.breakdownFilter)]
-    return Plan(model, period, cohorts_of(model.breakdownFilter, world), splits, asking)
+    return Plan(model, period, previous, cohorts_of(model.breakdownFilter, world), splits, asking)
+
+
+def _days(model: FunnelsQuery) -> list[int]:
+    return (model.dateRange.daysOfWeek if model.dateRange else None) or []
 
 
 def _rows(plan: Plan, cohort: CohortSplit | None) -> ast.SelectQuery:
     model, world, group = plan.model, plan.asking.world, plan.model.aggregation_group_type_index
-    steps = [matching(node, world) for node in model.series]
+    steps = [_step(node, world) for node in model.series]
     excluded = [matching(node, world) for node in plan.filter.exclusions or []]
     strict = plan.rules.order == "strict"
     where = [
         between(plan.period.start, plan.period.end),
         constant(value=True) if strict else any_of([*steps, *excluded]),
         filters_of_query(model, world),
+        on_days(_days(model)),
         has_actor(group),
         *([cohort.where] if cohort else []),
     ]
@@ -131,6 +162,20 @@ def _rows(plan: Plan, cohort: CohortSplit | None) -> ast.SelectQuery:
         " GROUP BY actor HAVING max(steps) > 0",
         events=events,
     )
+
+
+def _step(node: EventsNode | ActionsNode, world: World) -> ast.Expr:
+    """Which events are the step; by its math, only the first that a person ever did."""
+    events = matching(node, world)
+    if node.math not in FIRST_TIME:
+        return events
+    firsts = select(
+        [alias("first", call("argMin", field("uuid"), field("timestamp")))],
+        "events",
+        where=named(node, world) if node.math == "first_time_for_user" else events,
+        group_by=[field("person_id")],
+    )
+    return all_of([events, compare("in", field("uuid"), firsts)])
 
 
 def _bits(conditions: Sequence[ast.Expr]) -> ast.Expr:

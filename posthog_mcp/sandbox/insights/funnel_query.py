@@ -11,15 +11,19 @@ from posthog_mcp.sandbox.insights.funnel_steps import Order
 from posthog_mcp.sandbox.insights.models import (
     ActionsNode,
     BreakdownFilter,
+    ByActor,
     CompareFilter,
     Drawn,
     EventsNode,
-    InsightQuery,
     Interval,
     Node,
+    WeekdayDates,
 )
+from posthog_mcp.sandbox.insights.series import check_series
+from posthog_mcp.sandbox.queries.models import NotComputed
 
 _FEWEST, _MOST = 2, 30
+FIRST_TIME = ("first_time_for_user", "first_time_for_user_with_filters")
 Unit = Literal["second", "minute", "hour", "day", "week", "month"]
 Step = Annotated[int, Field(ge=0, lt=_MOST)]
 
@@ -44,6 +48,12 @@ Exclusion = Annotated[ExcludedEvents | ExcludedActions, Discriminator("kind")]
 class FunnelsFilter(Drawn):
     """How a funnel is counted."""
 
+    DRAWN = frozenset({
+        "breakdownSorting", "funnelStepReference", "goalLines", "hiddenLegendBreakdowns", "layout",
+        "legendPosition", "resultCustomizations", "showAnnotations", "showLegend", "showTrendLines",
+        "showValuesOnSeries", "useUdf",
+    })  # fmt: skip
+
     funnelOrderType: Order | None = None  # noqa: N815
     funnelVizType: Literal["steps", "time_to_convert", "trends", "flow"] | None = None  # noqa: N815
     funnelWindowInterval: Annotated[int, Field(ge=1, le=100_000)] | None = None  # noqa: N815
@@ -55,12 +65,15 @@ class FunnelsFilter(Drawn):
     funnelToStep: Step | None = None  # noqa: N815
     binCount: int | None = None  # noqa: N815
     funnelAggregateByHogQL: str | None = None  # noqa: N815
+    hideIncompleteConversionWindowPeriods: bool | None = None  # noqa: N815
+    customAggregationTarget: NotComputed = None  # noqa: N815
 
 
-class FunnelsQuery(InsightQuery):
+class FunnelsQuery(ByActor):
     """The query object."""
 
     kind: Literal["FunnelsQuery"]
+    dateRange: WeekdayDates | None = None  # noqa: N815
     series: Annotated[list[Node], Field(max_length=_MOST)]
     interval: Interval | None = None
     funnelsFilter: FunnelsFilter | None = None  # noqa: N815
@@ -76,20 +89,18 @@ def check(model: FunnelsQuery) -> None:
     """
     if len(model.series) < _FEWEST:
         raise invalid("Funnels require at least two steps.", "series")
-    if any(node.optionalInFunnel for node in model.series):
-        raise invalid("The sandbox cannot compute funnels with optional steps.", "series")
-    if model.compareFilter and model.compareFilter.compare:
-        raise invalid("The sandbox cannot compare funnels with another period.", "compareFilter")
+    check_series(model.series, ("total", *FIRST_TIME), steps=True)
     filters = model.funnelsFilter or FunnelsFilter()
     _check_steps(model, filters)
+    _check_optional(model, filters)
+    if model.compareFilter and model.compareFilter.compare:
+        _check_comparison(filters)
     for one in filters.exclusions or []:
         _check_exclusion(model, filters, one)
 
 
 def _check_steps(model: FunnelsQuery, filters: FunnelsFilter) -> None:
     last = len(model.series) - 1
-    if filters.funnelVizType == "flow":
-        raise invalid("The sandbox cannot compute funnels as a flow.", "funnelsFilter")
     first, to = filters.funnelFromStep or 0, filters.funnelToStep
     if not first < (last if to is None else to) <= last:
         raise invalid(
@@ -102,6 +113,25 @@ def _check_steps(model: FunnelsQuery, filters: FunnelsFilter) -> None:
         raise invalid(
             "breakdownAttributionValue must be a step; unordered funnels have only 0.", "funnelsFilter"
         )
+
+
+def _check_optional(model: FunnelsQuery, filters: FunnelsFilter) -> None:
+    optional = [place for place, node in enumerate(model.series) if node.optionalInFunnel]
+    if not optional:
+        return
+    attr = f"series__{optional[0]}__optionalInFunnel"
+    if optional[0] == 0:
+        raise invalid("The first step of a funnel cannot be optional.", attr)
+    ordered = filters.funnelOrderType in (None, "ordered")
+    if not ordered or filters.funnelVizType not in (None, "steps", "flow") or filters.exclusions:
+        detail = "Steps can be optional only in ordered funnels that show steps and exclude nothing."
+        raise invalid(detail, attr)
+
+
+def _check_comparison(filters: FunnelsFilter) -> None:
+    if filters.funnelVizType not in (None, "steps", "trends"):
+        detail = "Only funnels that show steps or trends can be compared with another period."
+        raise invalid(detail, "compareFilter__compare")
 
 
 def _check_exclusion(

@@ -33,26 +33,32 @@ class Event(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Of a funnel: how many steps, in which order, within how many microseconds of the first."""
+    """Of a funnel: its steps, their order, the microseconds from the first on, which steps are optional."""
 
     steps: int
     window: int
     order: Order = "ordered"
+    optional: frozenset[int] = frozenset()
 
 
 @dataclass(slots=True)
 class Reach:
-    """The furthest step an actor reached, and when it reached each."""
+    """The furthest step an actor reached, and when it reached each; optional ones may be missing."""
 
     steps: int
-    times: list[int] = field(default_factory=list[int])
+    times: dict[int, int] = field(default_factory=dict[int, int])
 
 
 @dataclass(slots=True)
 class _Attempt:
     began: int
-    times: list[int] = field(default_factory=list[int])
+    times: dict[int, int] = field(default_factory=dict[int, int])
     tainted: bool = False
+
+    @property
+    def furthest(self) -> int:
+        """The last step it came to."""
+        return max(self.times, default=0)
 
 
 def reach(events: Sequence[Event], rules: Rules) -> Reach | None:
@@ -78,10 +84,10 @@ class _Slots:
             self._slots[0] = _Attempt(at)
             self._tie(list(together))
             best = self._best
-            if best and len(best.times) == self._rules.steps and not best.tainted:
+            if best and best.furthest == self._rules.steps and not best.tainted:
                 break
         best = self._best
-        return None if best is None or best.tainted else Reach(len(best.times), best.times)
+        return None if best is None or best.tainted else Reach(best.furthest, best.times)
 
     def _tie(self, events: list[Event]) -> None:
         """Events of one time are tried in the order of the steps, whatever the order they came in."""
@@ -98,14 +104,24 @@ class _Slots:
     def _event(self, event: Event) -> None:
         self._exclude(event)
         for step in reversed(event.steps):
-            before = self._slots[step - 1]
-            if before is None or not self._open(event, step, before):
+            before = self._before(event, step)
+            if before is None:
                 continue
-            attempt = _Attempt(before.began, [*before.times, event.at], before.tainted)
+            attempt = _Attempt(before.began, {**before.times, step: event.at}, before.tainted)
             self._slots[step] = attempt
-            furthest = len(self._best.times) if self._best else 0
+            furthest = self._best.furthest if self._best else 0
             if furthest < step or (self._best and furthest == step and self._best.tainted):
                 self._best = replace(attempt)
+
+    def _before(self, event: Event, step: int) -> _Attempt | None:
+        """The attempt that takes a step: the one at the step before, or before optional ones left out."""
+        for last in range(step - 1, -1, -1):
+            before = self._slots[last]
+            if before is not None and self._open(event, step, before):
+                return before
+            if last not in self._rules.optional:
+                break
+        return None
 
     def _exclude(self, event: Event) -> None:
         for step in event.taints:
@@ -114,7 +130,7 @@ class _Slots:
                 continue
             attempt.tainted = True
             within = best is not None and event.at - best.began <= self._rules.window
-            if best is not None and len(best.times) == step and within:
+            if best is not None and best.furthest == step and within:
                 best.tainted = True
 
     def _open(self, event: Event, step: int, before: _Attempt) -> bool:
@@ -164,7 +180,7 @@ class _Window:
     def _record(self) -> None:
         times = sorted(queue[0] for queue in self._queues if queue)
         if times and (self._best is None or len(times) > self._best.steps):
-            self._best = Reach(len(times), times)
+            self._best = Reach(len(times), dict(enumerate(times, 1)))
 
     @staticmethod
     def _latest(queue: deque[int]) -> int:

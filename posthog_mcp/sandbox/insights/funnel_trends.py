@@ -33,7 +33,7 @@ def by_bucket(plan: Plan, run: Run) -> Iterator[tuple[int, Reach]]:
     """For each bucket in which an actor took the first step, how far it got from there."""
     epochs = [epoch * _MICROSECONDS for epoch in plan.period.epochs]
     if plan.rules.order == "unordered":
-        yield bisect_right(epochs, run.reach.times[0]) - 1, run.reach
+        yield bisect_right(epochs, run.reach.times[1]) - 1, run.reach
         return
     places = {bisect_right(epochs, event.at) - 1 for event in run.events if 1 in event.steps}
     for place in sorted(places):

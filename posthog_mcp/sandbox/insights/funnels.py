@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from datetime import timedelta
 from statistics import fmean, median
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +14,13 @@ from posthog_mcp.sandbox.insights.funnel_query import FunnelsQuery
 from posthog_mcp.sandbox.insights.funnel_trends import conversion
 from posthog_mcp.sandbox.insights.labels import days, labels
 from posthog_mcp.sandbox.insights.models import EventsNode
+from posthog_mcp.sandbox.insights.periods import after
 from posthog_mcp.sandbox.insights.series import name_of
 
 if TYPE_CHECKING:
     from posthog_mcp.sandbox.insights.asking import Asking
     from posthog_mcp.sandbox.insights.funnel_steps import Value
+    from posthog_mcp.sandbox.insights.periods import Period
     from posthog_mcp.sandbox.queries.asked import Answer
 
 _MOST_BINS, _MOST_GUESSED = 90, 60
@@ -28,15 +32,37 @@ Groups = dict["Value", list[Run]]
 async def funnels(asking: Asking) -> Answer:
     """The funnel, drawn as the query asks."""
     plan = await plan_of(asking, FunnelsQuery.read(asking.asked.query))
-    groups = await groups_of(plan)
+    now = _drawn(plan, await groups_of(plan))
+    before = plan.before()
+    if before is None:
+        return asking.answer(now, plan.period, isUdf=True)
+    earlier = _drawn(before, await groups_of(before))
+    # Who has nobody in one of the periods sees zeros there, not nothing.
+    both = {"current": now or _emptied(earlier), "previous": earlier or _emptied(now)}
+    results = [_labelled(one, when) for when, found in both.items() for one in found]
+    return asking.answer(results, plan.period, isUdf=True)
+
+
+def _drawn(plan: Plan, groups: Groups) -> Any:
     match plan.filter.funnelVizType:
         case "time_to_convert":
-            results: Any = _times_to_convert(plan, [run for runs in groups.values() for run in runs])
+            return _times_to_convert(plan, [run for runs in groups.values() for run in runs])
         case "trends":
-            results = _trends(plan, groups)
+            return _trends(plan, groups)
         case _:
-            results = _steps(plan, groups)
-    return asking.answer(results, plan.period, isUdf=True)
+            return _steps(plan, groups)
+
+
+def _emptied(found: list[Any]) -> list[Any]:
+    nothing = {"count": 0, "average_conversion_time": None, "median_conversion_time": None}
+    return [_emptied(one) if isinstance(one, list) else one | nothing for one in found]  # pyright: ignore[reportUnknownArgumentType]
+
+
+def _labelled(one: Any, when: str) -> Any:
+    """A step, a line, or the steps of a value, with the name of its period."""
+    if isinstance(one, list):
+        return [_labelled(step, when) for step in one]  # pyright: ignore[reportUnknownVariableType]
+    return {**one, "compare_label": when}
 
 
 def _steps(plan: Plan, groups: Groups) -> list[Any]:
@@ -64,13 +90,13 @@ def _value(plan: Plan, value: Value) -> tuple[Any, Any]:
 
 
 def _counts(plan: Plan, runs: list[Run]) -> list[int]:
-    return [sum(run.reach.steps >= step for run in runs) for step in range(1, plan.rules.steps + 1)]
+    return [sum(step in run.reach.times for run in runs) for step in range(1, plan.rules.steps + 1)]
 
 
 def _of_group(plan: Plan, runs: list[Run]) -> list[Json]:
     found: list[Json] = []
     for order, count in enumerate(_counts(plan, runs)):
-        times = [time for run in runs if (time := _time(run, order, order + 1)) is not None] if order else []
+        times = [time for run in runs if (time := _since(run, order + 1)) is not None]
         found.append(
             {
                 **_named(plan, order),
@@ -99,11 +125,16 @@ def _named(plan: Plan, order: int) -> Json:
     }
 
 
+def _since(run: Run, step: int) -> float | None:
+    """Seconds since the step taken before."""
+    before = max((one for one in run.reach.times if one < step), default=0)
+    return _time(run, before, step) if before else None
+
+
 def _time(run: Run, first: int, last: int) -> float | None:
     """Seconds from one step to another; None for who did not get there, or needed no time."""
-    if run.reach.steps < last:
-        return None
-    return (run.reach.times[last - 1] - run.reach.times[first - 1]) / _MICROSECONDS or None
+    times = run.reach.times
+    return (times[last] - times[first]) / _MICROSECONDS or None if last in times else None
 
 
 def _times_to_convert(plan: Plan, runs: list[Run]) -> Json:
@@ -122,16 +153,22 @@ def _times_to_convert(plan: Plan, runs: list[Run]) -> Json:
     return {"bins": bins, "average_conversion_time": fmean(times)}
 
 
+def _shown(plan: Plan) -> Period:
+    """The buckets of a funnel over time, if asked for only those whose people had all the time to convert."""
+    period = plan.period
+    if not plan.filter.hideIncompleteConversionWindowPeriods:
+        return period
+    now, window = plan.asking.world.now, timedelta(seconds=plan.window)
+    over = [start for start in period.starts if after(start, period.interval) + window <= now]
+    return replace(period, starts=tuple(over))
+
+
 def _trends(plan: Plan, groups: Groups) -> list[Json]:
     found: list[Json] = []
+    period = _shown(plan)
     for value, runs in sorted(groups.items() or [((), list[Run]())]):
-        data = conversion(plan, runs)
-        line: Json = {
-            "count": len(plan.period.starts),
-            "data": data,
-            "days": days(plan.period),
-            "labels": labels(plan.period),
-        }
+        data = conversion(plan, runs)[: len(period.starts)]
+        line: Json = {"count": len(data), "data": data, "days": days(period), "labels": labels(period)}
         if value:
             line["breakdown_value"] = _value(plan, value)[1]
         found.append(line)

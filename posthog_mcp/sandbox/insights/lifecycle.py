@@ -11,33 +11,46 @@ from posthog_mcp.sandbox.compiler.trees import all_of, call, compare, field, sel
 from posthog_mcp.sandbox.experiments.trees import constant, query
 from posthog_mcp.sandbox.insights.asking import Asking, alias
 from posthog_mcp.sandbox.insights.labels import days, labels
-from posthog_mcp.sandbox.insights.models import Drawn, InsightQuery, Interval, Node
+from posthog_mcp.sandbox.insights.models import ByActor, Drawn, InsightDates, Interval, Node
 from posthog_mcp.sandbox.insights.periods import Period, before, between, bucket_of, numbers, period_of
 from posthog_mcp.sandbox.insights.series import (
     actor_of,
+    check_series,
     filters_of_query,
     has_actor,
     matching,
     name_of,
     shown,
 )
+from posthog_mcp.sandbox.queries.models import NotComputed
 
 if TYPE_CHECKING:
     from posthog_mcp.hogql import ast
     from posthog_mcp.sandbox.queries.asked import Answer
 
 STATUSES = ("new", "returning", "resurrecting", "dormant")
+_MATHS = ("total", "dau")
 Json = dict[str, Any]
 
 
-class LifecycleQuery(InsightQuery):
-    """The query object; only its first series is computed."""
+class LifecycleFilter(Drawn):
+    """All of it is about drawing: every status is computed whatever is shown."""
+
+    DRAWN = frozenset({
+        "legendPosition", "showLegend", "showPercentagesOnSeries", "showValuesOnSeries", "stacked",
+        "toggledLifecycles",
+    })  # fmt: skip
+
+
+class LifecycleQuery(ByActor):
+    """The query object, of one series."""
 
     kind: Literal["LifecycleQuery"]
-    series: Annotated[list[Node], Field(min_length=1)]
+    dateRange: InsightDates | None = None  # noqa: N815 - PostHog's names, here and below
+    series: Annotated[list[Node], Field(min_length=1, max_length=1)]
     interval: Interval | None = None
-    lifecycleFilter: Drawn | None = None  # noqa: N815 - PostHog's names, here and below
-    customAggregationTarget: bool | None = None  # noqa: N815
+    lifecycleFilter: LifecycleFilter | None = None  # noqa: N815
+    customAggregationTarget: NotComputed = None  # noqa: N815
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +66,10 @@ async def plan_of(asking: Asking, model: LifecycleQuery) -> Plan:
     """What the query counts.
 
     Raises:
+        ApiError: 400 for a series that is counted in another way than by people.
         CompileError: The query names what the project does not have.
     """
+    check_series(model.series, _MATHS)
     events = [matching(model.series[0], asking.world)]
     earliest = await asking.earliest(model.dateRange, events)
     return Plan(model, period_of(model.dateRange, model.interval or "day", asking.world, earliest), asking)

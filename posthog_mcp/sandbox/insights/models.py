@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, cast
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field
+from pydantic import Discriminator, Field, model_validator
 
 from posthog_mcp.sandbox.queries.hogql import DateRange
-from posthog_mcp.sandbox.queries.models import Model, QueryModel
+from posthog_mcp.sandbox.queries.models import Model, NotComputed, QueryModel
 
 Interval = Literal["minute", "hour", "day", "week", "month"]
 Group = Annotated[int, Field(ge=0, le=4)]
 Filters = list[dict[str, Any]]
+PropertyOf = Literal[
+    "event_properties", "numerical_event_properties", "person_properties", "session_properties", "session"
+]
 
 
-class Drawn(BaseModel):
-    """A filter object of one kind of insight: what only says how to draw is let through and left alone."""
+class Drawn(Model):
+    """The filter object of one kind of insight; its fields in `DRAWN` only say how to draw: left alone."""
 
-    model_config = ConfigDict(extra="allow")
+    DRAWN: ClassVar[frozenset[str]] = frozenset()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _undrawn(cls, given: Any) -> Any:
+        if not isinstance(given, Mapping):
+            return given
+        fields = cast("Mapping[str, Any]", given)
+        return {name: value for name, value in fields.items() if name not in cls.DRAWN}
 
 
 class _Node(Model):
@@ -26,8 +38,8 @@ class _Node(Model):
     version: int | None = None
     math: str | None = None
     math_property: str | None = None
-    math_property_type: str | None = None
-    math_property_revenue_currency: dict[str, Any] | None = None
+    math_property_type: PropertyOf | None = None
+    math_property_revenue_currency: NotComputed = None
     math_multiplier: float | None = None
     math_hogql: str | None = None
     math_group_type_index: Group | None = None
@@ -41,8 +53,8 @@ class EventsNode(_Node):
 
     kind: Literal["EventsNode"]
     event: str | None = None
-    limit: int | None = None
-    orderBy: list[str] | None = None  # noqa: N815
+    limit: NotComputed = None
+    orderBy: NotComputed = None  # noqa: N815
 
 
 class ActionsNode(_Node):
@@ -56,10 +68,16 @@ Node = Annotated[EventsNode | ActionsNode, Discriminator("kind")]
 
 
 class InsightDates(DateRange):
-    """From and to; the newer fields of PostHog narrow them further."""
+    """From and to; a first and a last interval that is not whole, or not over, can be left out."""
 
     excludeIncompletePeriods: bool | None = None  # noqa: N815
-    daysOfWeek: list[int] | None = None  # noqa: N815
+    daysOfWeek: NotComputed = None  # noqa: N815
+
+
+class WeekdayDates(InsightDates):
+    """With the days of the week whose events count, Monday being 1; all of them when there are none."""
+
+    daysOfWeek: list[Annotated[int, Field(ge=1, le=7)]] | None = None  # noqa: N815
 
 
 class Breakdown(Model):
@@ -82,7 +100,7 @@ class BreakdownFilter(Model):
     breakdown_limit: Annotated[int, Field(ge=1, le=1_000)] | None = None
     breakdown_hide_other_aggregation: bool | None = None
     breakdown_normalize_url: bool | None = None
-    breakdown_path_cleaning: bool | None = None
+    breakdown_path_cleaning: NotComputed = None
     breakdown_histogram_bin_count: Annotated[int, Field(ge=1, le=100)] | None = None
 
 
@@ -93,12 +111,20 @@ class CompareFilter(Model):
     compare_to: str | None = None
 
 
+#: PostHog computes on a share of the people and scales up: an estimate of what is counted whole here.
+Sampling = Annotated[float, Field(ge=0, le=1)]
+
+
 class InsightQuery(QueryModel):
     """What every insight takes."""
 
-    dateRange: InsightDates | None = None  # noqa: N815
     filterTestAccounts: bool | None = None  # noqa: N815
     properties: Filters | dict[str, Any] | None = None
-    samplingFactor: float | None = None  # noqa: N815
+    samplingFactor: Sampling | None = None  # noqa: N815
     dataColorTheme: float | None = None  # noqa: N815
+
+
+class ByActor(InsightQuery):
+    """An insight that counts people, or groups of a type."""
+
     aggregation_group_type_index: Group | None = None

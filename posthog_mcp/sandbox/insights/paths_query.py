@@ -11,12 +11,12 @@ from pydantic import Field
 from posthog_mcp.sandbox.compiler.filters import hogql_expression
 from posthog_mcp.sandbox.compiler.trees import all_of, any_of, call, compare, field, property_of, select
 from posthog_mcp.sandbox.experiments.trees import constant, expr, query
-from posthog_mcp.sandbox.http.errors import invalid
 from posthog_mcp.sandbox.insights.asking import Asking, alias
-from posthog_mcp.sandbox.insights.models import Drawn, InsightQuery, Model
+from posthog_mcp.sandbox.insights.models import ByActor, Drawn, InsightDates
 from posthog_mcp.sandbox.insights.path_steps import Rules, Step
 from posthog_mcp.sandbox.insights.periods import Period, between, period_of, start_of
 from posthog_mcp.sandbox.insights.series import actor_of, filters_of_query, has_actor
+from posthog_mcp.sandbox.queries.models import Model, NotComputed
 
 if TYPE_CHECKING:
     from posthog_mcp.hogql import ast
@@ -37,6 +37,8 @@ class CleaningRule(Model):
 class PathsFilter(Drawn):
     """Which events are items of paths, and which paths count."""
 
+    DRAWN = frozenset({"showFullUrls"})
+
     edgeLimit: Annotated[int, Field(ge=1, le=10_000)] | None = None  # noqa: N815 - PostHog's names, here and below
     pathsHogQLExpression: str | None = None  # noqa: N815
     includeEventTypes: list[Kind] | None = None  # noqa: N815
@@ -54,12 +56,13 @@ class PathsFilter(Drawn):
     pathDropoffKey: str | None = None  # noqa: N815
 
 
-class PathsQuery(InsightQuery):
+class PathsQuery(ByActor):
     """The query object."""
 
     kind: Literal["PathsQuery"]
+    dateRange: InsightDates | None = None  # noqa: N815
     pathsFilter: PathsFilter  # noqa: N815
-    funnelPathsFilter: dict[str, Any] | None = None  # noqa: N815
+    funnelPathsFilter: NotComputed = None  # noqa: N815
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +105,9 @@ async def plan_of(asking: Asking, model: PathsQuery) -> Plan:
     """What the query counts.
 
     Raises:
-        ApiError: 400 for what cannot be computed.
+        ApiError: 400 for a date range that is too long.
         CompileError: The query names what the project does not have.
     """
-    if model.funnelPathsFilter:
-        raise invalid("The sandbox cannot compute the paths of a funnel.", "funnelPathsFilter")
     earliest = await asking.earliest(model.dateRange, [_ANY])
     return Plan(model, period_of(model.dateRange, "day", asking.world, earliest), asking)
 

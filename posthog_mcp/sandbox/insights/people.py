@@ -22,7 +22,7 @@ from posthog_mcp.sandbox.insights.retention_query import plan_of as retention_pl
 from posthog_mcp.sandbox.insights.trend_plan import Plan, TrendsQuery
 from posthog_mcp.sandbox.insights.trend_plan import plan_of as trends_plan
 from posthog_mcp.sandbox.insights.trend_rows import event_rows
-from posthog_mcp.sandbox.queries.models import QueryModel
+from posthog_mcp.sandbox.queries.models import NotComputed, QueryModel
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -39,7 +39,7 @@ class InsightActorsQuery(QueryModel):
 
     kind: Literal["InsightActorsQuery", "StickinessActorsQuery"]
     source: Json
-    includeRecordings: bool | None = None  # noqa: N815 - PostHog's name
+    includeRecordings: NotComputed = None  # noqa: N815 - PostHog's name
     day: str | int | None = None
     status: str | None = None
     interval: int | None = None

@@ -13,6 +13,8 @@ from posthog_mcp.sandbox.experiments.trees import constant, expr, moment
 from posthog_mcp.sandbox.http.errors import invalid
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from posthog_mcp.sandbox.compiler.world import World
     from posthog_mcp.sandbox.insights.models import CompareFilter, InsightDates, Interval
 
@@ -41,6 +43,12 @@ class Period:
         """Whether an event counts; PostHog compares whole seconds here."""
         return between(self.lower, self.end.replace(microsecond=0))
 
+    def on(self, days: Collection[int]) -> Period:
+        """Without the days of the week that are not among these, Monday being 1; only days are left out."""
+        if not days or self.interval != "day":
+            return self
+        return replace(self, starts=tuple(start for start in self.starts if start.isoweekday() in days))
+
     def bucket(self, at: str = "timestamp") -> ast.Expr:
         """The beginning of an event's bucket in Unix seconds."""
         return bucket_of(self.epochs, at)
@@ -49,6 +57,13 @@ class Period:
 def between(first: datetime, last: datetime) -> ast.Expr:
     """Whether an event's time lies between both, which belong to it."""
     return expr("timestamp >= {first} AND timestamp <= {last}", first=moment(first), last=moment(last))
+
+
+def on_days(days: Collection[int]) -> ast.Expr:
+    """Whether an event's day in the project's time zone is one of these, Monday being 1; any when empty."""
+    if not days:
+        return constant(value=True)
+    return expr("has({days}, toDayOfWeek(timestamp))", days=numbers(sorted(days)))
 
 
 def bucket_of(epochs: list[int], at: str = "timestamp") -> ast.Expr:
@@ -87,8 +102,24 @@ def period_of(
     if start.year < _EARLIEST:
         raise invalid(f"The date range begins before {_EARLIEST}.", "dateRange")
     unit = "" if text == "all" else parse_date(text, world).unit
-    lower = _lower(start, unit, interval, explicit=bool(given.get("explicitDate")))
-    return _period(start, end, lower, interval, world)
+    explicit = bool(given.get("explicitDate"))
+    period = _period(start, end, _lower(start, unit, interval, explicit=explicit), interval, world)
+    return _whole(period, world) if given.get("excludeIncompletePeriods") else period
+
+
+def _whole(period: Period, world: World) -> Period:
+    """The intervals of a period that lie in it whole and are over; the period itself when none is."""
+    ends = [after(start, period.interval) for start in period.starts]
+    over = min(period.end + timedelta(microseconds=1), world.now.astimezone(period.end.tzinfo))
+    kept = [
+        (start, end)
+        for start, end in zip(period.starts, ends, strict=True)
+        if start >= period.start and end <= over
+    ]
+    if not kept:
+        return period
+    first, last = kept[0][0], kept[-1][1] - timedelta(microseconds=1)
+    return Period(first, last, first, tuple(start for start, _ in kept), period.interval)
 
 
 def _period(start: datetime, end: datetime, lower: datetime, interval: Interval, world: World) -> Period:
@@ -180,7 +211,8 @@ def _overlap(period: Period, dates: InsightDates | None) -> int:
     text = (dates.date_from if dates else None) or "-7d"
     days = text.removeprefix("-").removesuffix("d")
     whole_weeks = text.endswith("d") and days.isdecimal() and int(days) % 7 == 0 and int(days) > 0
-    return int(period.interval == "day" and whole_weeks and not (dates and dates.date_to))
+    until_today = dates is None or not (dates.date_to or dates.excludeIncompletePeriods)
+    return int(period.interval == "day" and whole_weeks and until_today)
 
 
 def _wall(moment: datetime) -> datetime:

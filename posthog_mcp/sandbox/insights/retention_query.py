@@ -5,23 +5,30 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from posthog_mcp.sandbox.http.errors import invalid
 from posthog_mcp.sandbox.insights.asking import Asking
-from posthog_mcp.sandbox.insights.breakdowns import CohortSplit, cohorts_of, properties_of, text_value
+from posthog_mcp.sandbox.insights.breakdowns import (
+    CohortSplit,
+    check_values,
+    cohorts_of,
+    properties_of,
+    text_value,
+)
 from posthog_mcp.sandbox.insights.models import (
     ActionsNode,
     BreakdownFilter,
+    ByActor,
     Drawn,
     EventsNode,
     Filters,
     InsightDates,
-    InsightQuery,
     Interval,
 )
 from posthog_mcp.sandbox.insights.periods import Period, before, period_of, start_of
 from posthog_mcp.sandbox.insights.series import matching
+from posthog_mcp.sandbox.queries.models import NotComputed
 
 if TYPE_CHECKING:
     from posthog_mcp.hogql import ast
@@ -31,20 +38,21 @@ _INTERVALS: dict[str, Interval] = {"Hour": "hour", "Day": "day", "Week": "week",
 _SCHEMA_INTERVALS, _NULL_INTERVALS, _MOST_INTERVALS = 8, 7, 365
 
 
-class RetentionEntity(BaseModel):
+class RetentionEntity(Drawn):
     """What people do: an event of some name, any event where the id is null, or an action."""
 
-    model_config = ConfigDict(extra="allow")
+    DRAWN = frozenset({"order", "uuid"})
 
     id: str | int | float | None = None
     name: str | None = None
     custom_name: str | None = None
     type: Literal["events", "actions"] | None = None
+    kind: Literal["EventsNode", "ActionsNode"] | None = None
     properties: Filters | None = None
 
     def node(self) -> EventsNode | ActionsNode:
         """The same as a series."""
-        if self.type == "actions":
+        if self.type == "actions" or (self.type is None and self.kind == "ActionsNode"):
             number = str(self.id).partition(".")[0]
             action = int(number) if number.isdecimal() else 0
             return ActionsNode(kind="ActionsNode", id=action, name=self.name, properties=self.properties)
@@ -57,6 +65,11 @@ _PAGEVIEW = RetentionEntity(id="$pageview", name="$pageview", type="events")
 
 class RetentionFilter(Drawn):
     """How retention is counted."""
+
+    DRAWN = frozenset({
+        "cohortLabelStartIndex", "dashboardDisplay", "display", "goalLines", "meanRetentionCalculation",
+        "retentionReference", "selectedInterval", "showTrendLines",
+    })  # fmt: skip
 
     period: Literal["Hour", "Day", "Week", "Month"] | None = None
     totalIntervals: Annotated[int, Field(ge=1, le=_MOST_INTERVALS)] | None = _SCHEMA_INTERVALS  # noqa: N815 - PostHog's names, here and below
@@ -72,6 +85,10 @@ class RetentionFilter(Drawn):
         Annotated[list[Annotated[int, Field(ge=1)]], Field(max_length=31)] | None
     ) = None
     aggregationType: Literal["count", "sum", "avg"] | None = None  # noqa: N815
+    aggregationProperty: NotComputed = None  # noqa: N815
+    # Only says where the property is, which is refused.
+    aggregationPropertyType: Literal["event", "person"] | None = None  # noqa: N815
+    customAggregationTarget: NotComputed = None  # noqa: N815
 
     @property
     def target(self) -> EventsNode | ActionsNode:
@@ -104,10 +121,17 @@ class RetentionFilter(Drawn):
         return cells
 
 
-class RetentionQuery(InsightQuery):
+class RetentionDates(InsightDates):
+    """Rows are periods whether they are over or not."""
+
+    excludeIncompletePeriods: NotComputed = None  # noqa: N815
+
+
+class RetentionQuery(ByActor):
     """The query object."""
 
     kind: Literal["RetentionQuery"]
+    dateRange: RetentionDates | None = None  # noqa: N815
     retentionFilter: RetentionFilter  # noqa: N815
     breakdownFilter: BreakdownFilter | None = None  # noqa: N815
 
@@ -149,15 +173,16 @@ async def plan_of(asking: Asking, model: RetentionQuery) -> Plan:
     if given.cumulative and given.timeWindowMode == "24_hour_windows":
         detail = "Cumulative retention needs calendar dates, not 24 hour windows."
         raise invalid(detail, "retentionFilter__cumulative")
+    check_values(model.breakdownFilter)
     earliest = await asking.earliest(model.dateRange, [matching(given.target, asking.world)])
     period = period_of(_dates(model, asking.world), given.interval, asking.world, earliest)
     splits = [text_value(one, "") for one in properties_of(model.breakdownFilter)]
     return Plan(model, period, splits, cohorts_of(model.breakdownFilter, asking.world), asking)
 
 
-def _dates(model: RetentionQuery, world: World) -> InsightDates:
+def _dates(model: RetentionQuery, world: World) -> RetentionDates:
     """The query's dates; without a beginning, as many periods as there are cells, up to the end."""
-    dates, given = model.dateRange or InsightDates(), model.retentionFilter
+    dates, given = model.dateRange or RetentionDates(), model.retentionFilter
     if dates.date_from:
         return dates
     until = period_of(dates.model_copy(update={"date_from": "dStart"}), given.interval, world).end

@@ -36,6 +36,15 @@ _COMPUTED = (
     "columns", "types", "hogql", "hasMore", "is_cached", "last_refresh", "cache_target_age",
     "next_allowed_client_refresh", "timezone", "resolved_date_range",
 )  # fmt: skip
+_FILTERS = frozenset({
+    "breakdown_filter", "date_from", "date_to", "explicitDate", "filterTestAccounts", "interval",
+    "properties",
+})  # fmt: skip
+# Of a dashboard's filters those that only some queries have: their name there, and these queries.
+_OVER = {
+    "breakdown_filter": ("breakdownFilter", ("TrendsQuery", "FunnelsQuery", "RetentionQuery")),
+    "interval": ("interval", ("TrendsQuery", "FunnelsQuery", "LifecycleQuery", "StickinessQuery")),
+}
 _IN_BACKGROUND = ("async", "lazy_async", "force_async")
 
 
@@ -157,24 +166,34 @@ def _shown(kept: Json | None, *, cached: bool) -> Json:
 
 
 def with_filters(query: Json, filters: Json | None) -> Json:
-    """The query with a dashboard's period over its own, and the dashboard's properties besides its own."""
+    """The query with a dashboard's period over its own, and the dashboard's properties besides its own.
+
+    Raises:
+        ApiError: 400 for a filter that dashboards do not have.
+    """
     if not filters:
         return query
     if query.get("kind") in WRAPPERS:
         return {**query, "source": with_filters(as_dict(query.get("source")), filters)}
-    dates = {name: filters[name] for name in ("date_from", "date_to") if filters.get(name)}
-    properties = as_list(filters.get("properties"))
     if query.get("kind") == "HogQLQuery":
-        own = as_dict(query.get("filters"))
-        return {**query, "filters": _merged(own, dates, properties)}
-    return _merged(query, dates, properties)
+        return {**query, "filters": _merged(as_dict(query.get("filters")), filters)}
+    merged = _merged(query, filters)
+    for name, (field, kinds) in _OVER.items():
+        if filters.get(name) and query.get("kind") in kinds:
+            merged[field] = filters[name]
+    return merged
 
 
-def _merged(own: Json, dates: Json, properties: list[Any]) -> Json:
+def _merged(own: Json, filters: Json) -> Json:
+    if unknown := filters.keys() - _FILTERS:
+        raise invalid(f"A dashboard has no filter {', '.join(sorted(unknown))}.", "filters_override")
     merged = dict(own)
-    if dates:
-        merged["dateRange"] = {**as_dict(own.get("dateRange")), "date_to": None, **dates}
-    if properties:
+    if dates := {name: filters[name] for name in ("date_from", "date_to") if filters.get(name)}:
+        explicit = {"explicitDate": bool(filters.get("explicitDate"))}
+        merged["dateRange"] = {**as_dict(own.get("dateRange")), "date_to": None, **dates, **explicit}
+    if filters.get("filterTestAccounts") is not None:
+        merged["filterTestAccounts"] = filters["filterTestAccounts"]
+    if properties := as_list(filters.get("properties")):
         before: Any = own.get("properties")
         if isinstance(before, dict):
             merged["properties"] = {"type": "AND", "values": [before, {"type": "AND", "values": properties}]}

@@ -9,10 +9,34 @@ from posthog_mcp.sandbox.compiler.actions import action_condition
 from posthog_mcp.sandbox.compiler.filters import property_filters
 from posthog_mcp.sandbox.compiler.trees import all_of, compare, field
 from posthog_mcp.sandbox.experiments.trees import constant
+from posthog_mcp.sandbox.http.errors import invalid
 from posthog_mcp.sandbox.insights.models import ActionsNode, EventsNode, InsightQuery
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
     from posthog_mcp.sandbox.compiler.world import World
+
+
+def check_series(
+    series: Sequence[EventsNode | ActionsNode], maths: Collection[str] | None = None, *, steps: bool = False
+) -> None:
+    """Refuse a series that cannot be counted.
+
+    Args:
+        series: The query's.
+        maths: Ways of counting that this kind of query knows; all when None.
+        steps: They are the steps of a funnel, of which some can be optional.
+
+    Raises:
+        ApiError: 400.
+    """
+    for place, node in enumerate(series):
+        if node.optionalInFunnel and not steps:
+            raise invalid("Only steps of funnels can be optional.", f"series__{place}__optionalInFunnel")
+        if maths is not None and node.math is not None and node.math not in maths:
+            detail = f"A series of this query is counted by {', '.join(maths)}, not by {node.math}."
+            raise invalid(detail, f"series__{place}__math")
 
 
 def named(node: EventsNode | ActionsNode, world: World) -> ast.Expr:

@@ -11,16 +11,25 @@ from posthog_mcp.sandbox.compiler.filters import hogql_expression
 from posthog_mcp.sandbox.compiler.trees import all_of, call, compare, select
 from posthog_mcp.sandbox.experiments.trees import constant, query
 from posthog_mcp.sandbox.insights.asking import Asking, alias
-from posthog_mcp.sandbox.insights.models import CompareFilter, Drawn, InsightQuery, Interval, Model, Node
+from posthog_mcp.sandbox.insights.models import (
+    CompareFilter,
+    Drawn,
+    InsightDates,
+    InsightQuery,
+    Interval,
+    Node,
+)
 from posthog_mcp.sandbox.insights.periods import Period, bucket_of, period_of, previous_of
 from posthog_mcp.sandbox.insights.series import (
     actor_of,
+    check_series,
     filters_of_query,
     has_actor,
     matching,
     name_of,
     shown,
 )
+from posthog_mcp.sandbox.queries.models import Model
 
 if TYPE_CHECKING:
     from posthog_mcp.hogql import ast
@@ -40,6 +49,11 @@ class Criteria(Model):
 class StickinessFilter(Drawn):
     """How intervals are counted."""
 
+    DRAWN = frozenset({
+        "display", "hiddenLegendIndexes", "legendPosition", "resultCustomizationBy", "resultCustomizations",
+        "showLegend", "showMultipleYAxes", "showValuesOnSeries",
+    })  # fmt: skip
+
     stickinessCriteria: Criteria | None = None  # noqa: N815 - PostHog's names, here and below
     computedAs: Literal["non_cumulative", "cumulative"] | None = None  # noqa: N815
 
@@ -48,6 +62,7 @@ class StickinessQuery(InsightQuery):
     """The query object."""
 
     kind: Literal["StickinessQuery"]
+    dateRange: InsightDates | None = None  # noqa: N815
     series: Annotated[list[Node], Field(min_length=1)]
     interval: Interval | None = None
     intervalCount: Annotated[int, Field(ge=1)] | None = None  # noqa: N815
@@ -80,9 +95,11 @@ async def plan_of(asking: Asking, model: StickinessQuery) -> Plan:
     """What the query counts.
 
     Raises:
+        ApiError: 400 for a series that cannot be counted so.
         CompileError: The query names what the project does not have.
     """
     world = asking.world
+    check_series(model.series)
     earliest = await asking.earliest(model.dateRange, [matching(node, world) for node in model.series])
     period = period_of(model.dateRange, model.interval or "day", world, earliest)
     compare, previous = model.compareFilter, None

@@ -28,21 +28,28 @@ from posthog_mcp.sandbox.insights.models import (
     Drawn,
     InsightQuery,
     Interval,
-    Model,
     Node,
+    WeekdayDates,
 )
-from posthog_mcp.sandbox.insights.periods import Period, period_of, previous_of
-from posthog_mcp.sandbox.insights.series import filters_of_query, matching
+from posthog_mcp.sandbox.insights.periods import Period, on_days, period_of, previous_of
+from posthog_mcp.sandbox.insights.series import check_series, filters_of_query, matching
 from posthog_mcp.sandbox.insights.trend_rows import Counting
+from posthog_mcp.sandbox.queries.models import Model, NotComputed
 
 if TYPE_CHECKING:
     from posthog_mcp.hogql import ast
     from posthog_mcp.sandbox.insights.models import Breakdown
 
+Display = Literal[
+    "ActionsLineGraph", "ActionsBar", "ActionsUnstackedBar", "ActionsStackedBar", "ActionsAreaGraph",
+    "ActionsLineGraphCumulative", "BoldNumber", "ActionsPie", "ActionsDonut", "ActionsBarValue",
+    "ActionsTable", "WorldMap", "CalendarHeatmap",
+]  # fmt: skip
 _CUMULATIVE = "ActionsLineGraphCumulative"
 # One number over the whole range instead of one for each bucket.
 _WHOLE = frozenset({
-    "BoldNumber", "ActionsPie", "ActionsBarValue", "ActionsTable", "WorldMap", "CalendarHeatmap",
+    "BoldNumber", "ActionsPie", "ActionsDonut", "ActionsBarValue", "ActionsTable", "WorldMap",
+    "CalendarHeatmap",
 })  # fmt: skip
 _WORLD_LIMIT = 250
 
@@ -57,11 +64,25 @@ class FormulaNode(Model):
 class TrendsFilter(Drawn):
     """How the numbers are put together and shown."""
 
-    display: str | None = None
+    DRAWN = frozenset({
+        "aggregationAxisFormat", "aggregationAxisPostfix", "aggregationAxisPrefix", "confidenceLevel",
+        "decimalPlaces", "detailedResultsAggregationType", "excludeBoxPlotOutliers", "goalLines",
+        "hiddenLegendIndexes", "legendPosition", "metricChangeDecreaseColor", "metricChangeIncreaseColor",
+        "metricColorByDirection", "metricLineDecreaseColor", "metricLineIncreaseColor", "metricShowChange",
+        "metricSummary", "minDecimalPlaces", "movingAverageIntervals", "resultCustomizationBy",
+        "resultCustomizations", "showAlertThresholdLines", "showAnnotations", "showConfidenceIntervals",
+        "showLabelsOnSeries", "showLegend", "showMovingAverage", "showMultipleYAxes", "showPercentStackView",
+        "showTrendLines", "showValuesOnSeries", "stackBreakdownValues", "xAxisLabel", "yAxisLabel",
+        "yAxisScaleType",
+    })  # fmt: skip
+
+    display: Display | None = None
     formula: str | None = None
     formulas: list[str] | None = None
     formulaNodes: list[FormulaNode] | None = None  # noqa: N815 - PostHog's names, here and below
     smoothingIntervals: Annotated[int, Field(ge=1, le=1_000)] | None = None  # noqa: N815
+    breakdown_histogram_bin_count: NotComputed = None
+    hideWeekends: NotComputed = None  # noqa: N815
 
     @property
     def computed(self) -> list[FormulaNode]:
@@ -80,16 +101,26 @@ class TrendsFilter(Drawn):
         return self.display == _CUMULATIVE
 
 
+class CalendarHeatmapFilter(Model):
+    """Where events of a session that lasts past midnight belong: each to its own day."""
+
+    bucketBySessionStart: NotComputed = None  # noqa: N815
+
+
 class TrendsQuery(InsightQuery):
     """The query object."""
 
     kind: Literal["TrendsQuery"]
+    dateRange: WeekdayDates | None = None  # noqa: N815
     series: Annotated[list[Node], Field(min_length=1, max_length=26)]
     interval: Interval | None = None
     trendsFilter: TrendsFilter | None = None  # noqa: N815
     breakdownFilter: BreakdownFilter | None = None  # noqa: N815
     compareFilter: CompareFilter | None = None  # noqa: N815
-    conversionGoal: dict[str, object] | None = None  # noqa: N815
+    conversionGoal: NotComputed = None  # noqa: N815
+    calendarHeatmapFilter: CalendarHeatmapFilter | None = None  # noqa: N815
+    # PostHog leaves it aside too: series count groups by their math.
+    aggregation_group_type_index: NotComputed = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,9 +177,9 @@ async def plan_of(asking: Asking, model: TrendsQuery) -> Plan:
         ApiError: 400 for what cannot be computed.
         CompileError: The query names what the project does not have.
     """
-    if model.conversionGoal:
-        raise invalid("The sandbox cannot compute trends with a conversion goal.", "conversionGoal")
     world, whole = asking.world, bool(model.trendsFilter and model.trendsFilter.whole)
+    days = _days(model)
+    check_series(model.series)
     events = [matching(node, world) for node in model.series]
     interval = "day" if whole else model.interval or "day"
     earliest = await asking.earliest(model.dateRange, events)
@@ -156,13 +187,22 @@ async def plan_of(asking: Asking, model: TrendsQuery) -> Plan:
     compare, previous = model.compareFilter, None
     if compare and compare.compare:
         previous = previous_of(period, model.dateRange, compare, world)
-    where = filters_of_query(model, world)
+    period, previous = period.on(days), previous.on(days) if previous else None
+    where = all_of([filters_of_query(model, world), on_days(days)])
     splits = [
         await _split(asking, one, all_of([period.within(), where, events[0]]))
         for one in properties_of(model.breakdownFilter)
     ]
     cohorts = cohorts_of(model.breakdownFilter, world)
     return Plan(model, period, previous, where, splits, cohorts, asking)
+
+
+def _days(model: TrendsQuery) -> list[int]:
+    days = (model.dateRange.daysOfWeek if model.dateRange else None) or []
+    over = (model.trendsFilter.smoothingIntervals if model.trendsFilter else None) or 1
+    if days and over > 1:
+        raise invalid("daysOfWeek cannot be combined with smoothing.", "dateRange__daysOfWeek")
+    return days
 
 
 async def _split(asking: Asking, one: Breakdown, events: ast.Expr) -> ast.Expr:

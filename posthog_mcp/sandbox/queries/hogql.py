@@ -13,6 +13,7 @@ from posthog_mcp.hogql import (
     ast,
     fill_placeholders,
     parse,
+    placeholder_names,
     print_hogql,
     walk,
 )
@@ -20,9 +21,11 @@ from posthog_mcp.sandbox.compiler import CompileError
 from posthog_mcp.sandbox.compiler.placeholders import fill_filters
 from posthog_mcp.sandbox.http.errors import ApiError, invalid
 from posthog_mcp.sandbox.queries.asked import Answer, Asked, common, refused, run
-from posthog_mcp.sandbox.queries.models import Model, QueryModel
+from posthog_mcp.sandbox.queries.models import Model, NotComputed, QueryModel
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from posthog_mcp.sandbox.compiler.world import World
 
 
@@ -59,10 +62,10 @@ class HogQLQuery(QueryModel):
     values: dict[str, Any] | None = None
     variables: dict[str, HogQLVariable] | None = None
     filters: HogQLFilters | None = None
-    explain: bool | None = None
+    explain: NotComputed = None
     name: str | None = None
-    connectionId: str | None = None  # noqa: N815
-    sendRawQuery: bool | None = None  # noqa: N815
+    connectionId: NotComputed = None  # noqa: N815
+    sendRawQuery: NotComputed = None  # noqa: N815
 
 
 async def hogql_query(asked: Asked) -> Answer:
@@ -96,6 +99,8 @@ def read(model: HogQLQuery, world: World) -> ast.Query:
 
 def fill(tree: ast.Query, model: HogQLQuery, world: World) -> ast.Query:
     """The tree with its values, `{filters}` and `{variables.x}`. Raises `ApiError` 400 for those missing."""
+    if model.values:
+        _refuse_filters(tree, model.values)
     filters = model.filters.model_dump(exclude_none=True) if model.filters else None
     variables = {one.code_name: None if one.isNull else one.value for one in (model.variables or {}).values()}
     values = {**(model.values or {}), "variables": variables}
@@ -108,6 +113,16 @@ def fill(tree: ast.Query, model: HogQLQuery, world: World) -> ast.Query:
         raise invalid(f"Query contains unresolved placeholders: {names}. Give them in `values`.") from error
     except TypeError as error:
         raise invalid(f"A value of the query is of no type that HogQL has: {error}") from error
+
+
+def _refuse_filters(tree: ast.Query, values: Mapping[str, Any]) -> None:
+    """PostHog fills in values first, and then knows no `{filters}` among them."""
+    for name in placeholder_names(tree):
+        if name.split(".")[0] == "filters" and "filters" not in values:
+            raise invalid(
+                f"Placeholder {{{name}}} is not available in this context. You can use the following: "
+                + ", ".join(values)
+            )
 
 
 def refuse_offset(tree: ast.Query) -> None:

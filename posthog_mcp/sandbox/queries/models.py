@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from posthog_mcp.sandbox.http.errors import ApiError, invalid
+from posthog_mcp.sandbox.queries.modifiers import checked
+
+
+def _refused(value: Any) -> Any:
+    # 0 is a value, though it equals False.
+    if value is None or value is False or value in ("", [], {}):
+        return value
+    raise ValueError("the sandbox does not compute this; leave it out")
+
+
+#: A field that PostHog computes and the sandbox does not: whoever sets it is told, not given other numbers.
+NotComputed = Annotated[Any, AfterValidator(_refused)]
 
 
 class Model(BaseModel):
@@ -35,7 +47,7 @@ class QueryModel(Model):
     """What every query object may carry."""
 
     version: int | float | None = None
-    modifiers: dict[str, Any] | None = None
+    modifiers: Annotated[dict[str, Any] | None, AfterValidator(checked)] = None
     tags: dict[str, Any] | None = None
     response: dict[str, Any] | None = None
 
@@ -46,6 +58,16 @@ class QueryModel(Model):
             return cls.model_validate(query)
         except ValidationError as error:
             raise malformed(error, cls.__name__) from error
+
+
+def whole_group(key: str | None, index: int | None) -> None:
+    """Refuse half of a group: its key without its type, or the other way round.
+
+    Raises:
+        ApiError: 400.
+    """
+    if (key is None) != (index is None):
+        raise invalid("groupKey and groupTypeIndex belong together.", "groupKey")
 
 
 def malformed(error: ValidationError, title: str) -> ApiError:

@@ -10,7 +10,7 @@ from posthog_mcp.sandbox.compiler.sources import TABLES
 from posthog_mcp.sandbox.http.errors import ApiError
 from posthog_mcp.sandbox.queries.asked import Answer, Asked
 from posthog_mcp.sandbox.queries.hogql import HogQLFilters, HogQLQuery, HogQLVariable, fill
-from posthog_mcp.sandbox.queries.models import QueryModel
+from posthog_mcp.sandbox.queries.models import NotComputed, QueryModel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,7 +34,7 @@ class DatabaseSchemaQuery(QueryModel):
     """Asks for the tables."""
 
     kind: Literal["DatabaseSchemaQuery"]
-    connectionId: str | None = None  # noqa: N815 - PostHog's name
+    connectionId: NotComputed = None  # noqa: N815 - PostHog's name
 
 
 class HogQLMetadata(QueryModel):
@@ -43,8 +43,8 @@ class HogQLMetadata(QueryModel):
     kind: Literal["HogQLMetadata"]
     language: Literal["hogQL", "hogQLExpr"]
     query: str
-    connectionId: str | None = None  # noqa: N815
-    sourceQuery: dict[str, Any] | None = None  # noqa: N815
+    connectionId: NotComputed = None  # noqa: N815
+    sourceQuery: NotComputed = None  # noqa: N815
     globals: dict[str, Any] | None = None
     filters: HogQLFilters | None = None
     variables: dict[str, HogQLVariable] | None = None
@@ -93,7 +93,7 @@ def _tree(model: HogQLMetadata, asked: Asked) -> ast.Query:
         return ast.SelectQuery(select=[expression], select_from=source)
     tree = parse(model.query)
     # Values come when the query runs; here any will do.
-    values: dict[str, Any] = dict.fromkeys(placeholder_names(tree), "")
+    values: dict[str, Any] = dict.fromkeys([*placeholder_names(tree), "filters"], "")
     whole = HogQLQuery(
         kind="HogQLQuery",
         query=model.query,
