@@ -168,7 +168,14 @@ async def test_rows_are_ordered_and_paged(api):
     [
         {"breakdownBy": "Planet"},
         {"breakdownBy": "FrustrationMetrics"},
-        {"breakdownBy": "Page", "includeScrollDepth": True},
+        {"breakdownBy": "Browser", "includeScrollDepth": True},
+        {
+            "breakdownBy": "Page",
+            "includeAvgTimeOnPage": True,
+            "conversionGoal": {"customEventName": "bought"},
+        },
+        {"breakdownBy": "Page", "orderBy": ["BounceRate", "ASC"]},
+        {"breakdownBy": "Page", "dateRange": {"daysOfWeek": [1]}},
         {"breakdownBy": "Page", "colour": "red"},
         {"breakdownBy": "Page", "properties": [{"type": "event"}]},
         {"breakdownBy": "Page", "conversionGoal": {"actionId": 99}},
@@ -178,6 +185,51 @@ async def test_rows_are_ordered_and_paged(api):
 )
 async def test_what_cannot_be_computed_is_refused(api, query):
     assert (await ask(api, status=400, **query))["type"] == "validation_error"
+
+
+def left(who: str, number: int, path: str, minute: int, **numbers: float) -> RawEvent:
+    """The end of a visit to a page, with how it was read."""
+    read = {f"$prev_pageview_{name}": value for name, value in numbers.items()}
+    about = {"$session_id": session(number), "$prev_pageview_pathname": path, "$host": "shop.test"}
+    at = NOW - timedelta(days=1) + timedelta(minutes=minute)
+    return RawEvent("$pageleave", who, {**about, **read}, timestamp=at)
+
+
+@pytest.mark.usefixtures("visits")
+async def test_how_pages_were_read_is_told_by_the_events_after_them(sandbox: Sandbox, api: AsyncClient):
+    # The page of this event is the next one: what it tells is about the one before.
+    told = {"pathname": "/a/1", "duration": 100, "max_scroll_percentage": 0.5, "max_content_percentage": 0.9}
+    read = {f"$prev_pageview_{name}": value for name, value in told.items()}
+    await sandbox.ingest.accept(
+        [
+            seen("ann", 1, "shop.test/end", minute=2, **read),
+            left("bob", 2, "/a/1", 3, duration=50, max_scroll_percentage=1, max_content_percentage=0.8),
+            left("cid", 3, "/a/1", 4, duration=200_000),
+            left("cid", 3, "/a/2", 5, duration=7, max_scroll_percentage=0.25, max_content_percentage=1),
+            left("cid", 3, "/nobody", 6, duration=7),
+        ]
+    )
+    answer = await ask(api, breakdownBy="Page", includeScrollDepth=True)
+    assert [name.removeprefix("context.columns.") for name in answer["columns"][1:]] == [
+        *("visitors", "views", "bounce_rate", "average_scroll_percentage", "scroll_gt80_percentage"),
+    ]
+    # Of /a/1: half and all of it, without the visit that told nothing; beyond 80 % once of twice.
+    assert {row[0]: [cell[0] for cell in row[4:]] for row in answer["results"]} == {
+        "/a/1": [0.75, 0.5],
+        "/a/2": [0.25, 1],
+        "/buy": [None, None],
+        "/end": [None, None],
+    }
+    answer = await ask(api, breakdownBy="Page", includeAvgTimeOnPage=True, orderBy=["AvgTimeOnPage", "DESC"])
+    assert answer["columns"][3:] == ["context.columns.avg_time_on_page", "context.columns.bounce_rate"]
+    times = {row[0]: row[3][0] for row in answer["results"]}
+    # The 90th percentile of 50, 100 and a day, which is the most that counts: 8 tenths between the last two.
+    assert times == {"/a/1": pytest.approx(100 + 0.8 * (86_400 - 100)), "/a/2": 7, "/buy": 0, "/end": 0}
+    assert next(iter(times)) == "/a/1"
+
+    one = [{"type": "event", "key": "$pathname", "value": "/a/2", "operator": "exact"}]
+    only = await ask(api, breakdownBy="Page", includeAvgTimeOnPage=True, properties=one)
+    assert [(row[0], row[3][0]) for row in only["results"]] == [("/a/2", 7)]
 
 
 async def test_everything_since_the_first_visit_can_be_asked_for(api):

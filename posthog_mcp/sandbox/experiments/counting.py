@@ -64,8 +64,9 @@ async def experiment_exposure_query(asked: Asked) -> Answer:
     tree = _by_day(exposed, asked.world)
     ran = await run(asked, tree)
     shares = variants_of(model.feature_flag)
+    held = [_held_out(model.holdout)] if model.holdout else []
     counts: dict[tuple[str, str], int] = {(str(day), variant): count for day, variant, count in ran.rows}
-    totals = {name: _total(counts, name) for name in (*shares, MULTIPLE)}
+    totals = {name: _total(counts, name) for name in (*shares, *held, MULTIPLE)}
     if not totals[MULTIPLE]:
         del totals[MULTIPLE]
     days = _days(exposed.start, exposed.end, asked.world.timezone)
@@ -87,12 +88,17 @@ def _exposed(model: ExperimentExposureQuery, begun: str, world: World) -> Expose
     start, end = window(begun, model.end_date, world)
     return Exposed(
         str(flag.get("key")),
-        list(variants_of(flag)),
+        [*variants_of(flag), *([_held_out(model.holdout)] if model.holdout else [])],
         start,
         end,
         model.exposure_criteria or ExposureCriteria(),
         as_dict(flag.get("filters")).get("aggregation_group_type_index"),
     )
+
+
+def _held_out(holdout: Json) -> str:
+    """What the flag answers to the people of a holdout."""
+    return f"holdout-{holdout.get('id')}"
 
 
 def _by_day(exposed: Exposed, world: World) -> ast.SelectQuery:

@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, ValidationError
 
+from posthog_mcp.sandbox.queries.models import NotComputed
+
 Unit = Literal["second", "minute", "hour", "day", "week", "month"]
 Math = Literal["total", "sum", "unique_session", "min", "max", "avg", "dau", "unique_group", "hogql"]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -34,12 +36,21 @@ class _Source(_Part):
     version: int | None = None
     math: Math | None = None
     math_property: str | None = None
-    math_property_type: str | None = None
+    math_property_type: (
+        Literal[
+            "event_properties",
+            "numerical_event_properties",
+            "person_properties",
+            "session_properties",
+            "session",
+        ]
+        | None
+    ) = None
     math_hogql: str | None = None
     math_group_type_index: Annotated[int, Field(ge=0, le=4)] | None = None
     math_multiplier: float | None = None
-    math_property_revenue_currency: dict[str, Any] | None = None
-    optionalInFunnel: bool | None = None  # noqa: N815 - PostHog's names, here and below
+    math_property_revenue_currency: NotComputed = None
+    optionalInFunnel: NotComputed = None  # noqa: N815 - PostHog's names, here and below
     properties: Filters | None = None
     fixedProperties: Filters | None = None  # noqa: N815
 
@@ -49,8 +60,8 @@ class EventsNode(_Source):
 
     kind: Literal["EventsNode"]
     event: str | None = None
-    limit: int | None = None
-    orderBy: list[str] | None = None  # noqa: N815
+    limit: NotComputed = None
+    orderBy: NotComputed = None  # noqa: N815
 
 
 class ActionsNode(_Source):
@@ -78,13 +89,13 @@ class Breakdown(_Part):
 
     property: str | int
     type: str | None = None
-    group_type_index: int | None = None
-    histogram_bin_count: int | None = None
-    normalize_url: bool | None = None
+    group_type_index: NotComputed = None
+    histogram_bin_count: NotComputed = None
+    normalize_url: NotComputed = None
 
 
-class BreakdownFilter(BaseModel):
-    """Up to three of them; the older fields of insights are left alone."""
+class BreakdownFilter(_Part):
+    """Up to three of them; experiments have none of the other fields of insights."""
 
     breakdowns: Annotated[list[Breakdown], Field(max_length=3)] | None = None
 
@@ -171,7 +182,7 @@ class EventExposure(_Part):
 Exposure = Annotated[EventExposure | ActionsNode, Discriminator("kind")]
 
 
-class ExposureCriteria(BaseModel):
+class ExposureCriteria(_Part):
     """Who counts as exposed, and as what."""
 
     filterTestAccounts: bool | None = None  # noqa: N815

@@ -67,11 +67,13 @@ def side_of(source: Source, world: World) -> Side:
 
 
 def _numeric(matches: ast.Expr, source: Source, math: str) -> Side:
-    name, factor = source.math_property, constant(source.math_multiplier or 1)
+    name = source.math_property
+    factor = constant(1 if source.math_multiplier is None else source.math_multiplier)
     if not name:
         raise invalid(f"A metric with math {math} needs a math_property.", "metric")
     if source.math_property_type not in _OF_SESSIONS:
-        value = expr("{n} * {factor}", n=_number(property_of([], name)), factor=factor)
+        owner = ["person"] if source.math_property_type == "person_properties" else []
+        value = expr("{n} * {factor}", n=_number(property_of(owner, name)), factor=factor)
         return Side(matches, value, _FOLDS[math])
     value = expr("{n} * {factor}", n=_number(field("session", name)), factor=factor)
     numbers = "arrayMap(x -> tupleElement(x, 2), groupUniqArrayIf({of}, {when}))"

@@ -97,28 +97,46 @@ def listed(actors: dict[str, int], *, as_group: bool) -> ast.SelectQuery:
     )
 
 
+async def events_behind(asking: Asking, source: Json) -> ast.SelectQuery:
+    """The ids of the events behind the point that the source of an EventsQuery names, as one column.
+
+    Raises:
+        ApiError: 400 for a point that the insight does not have, and for insights other than trends.
+        CompileError: The insight names what the project does not have.
+    """
+    asked = InsightActorsQuery.read(source)
+    if (kind := asked.source.get("kind")) != "TrendsQuery":
+        raise invalid(f"The sandbox can list the events of a TrendsQuery, not of a {kind}.", "source")
+    rows, point, _ = await _point(asking, asked)
+    return query("SELECT id FROM {rows} WHERE {point}", rows=rows, point=point)
+
+
 async def _trends(asking: Asking, asked: InsightActorsQuery) -> Behind:
+    rows, point, group = await _point(asking, asked)
+    tree = query(
+        "SELECT actor, count() AS event_count FROM {rows} WHERE {point} GROUP BY actor",
+        rows=rows,
+        point=point,
+    )
+    return Behind(tree, group)
+
+
+async def _point(asking: Asking, asked: InsightActorsQuery) -> tuple[ast.SelectQuery, ast.Expr, int | None]:
+    """The rows of a series of trends, which of them are the point's, and the group type they count."""
     plan = await trends_plan(asking, TrendsQuery.read(asked.source))
     index = asked.series or 0
     if not 0 <= index < len(plan.model.series):
         raise invalid(f"The insight has {len(plan.model.series)} series, not one at {index}.", "series")
     period = plan.previous if asked.compare == "previous" and plan.previous else plan.period
     cohort, values = _breakdown(plan, asked)
-    rows = event_rows(replace(plan.counting(index, period, cohort), people=True))
+    rows = event_rows(replace(plan.counting(index, period, cohort), people=True, ids=True))
     conditions = [compare("==", field("bucket"), constant(_bucket(asking, plan, period, asked.day)))]
     conditions += [
         compare("==", field(f"split_{number}"), constant(value)) for number, value in enumerate(values)
     ]
     node = plan.model.series[index]
     group = (node.math_group_type_index or 0) if node.math == "unique_group" else None
-    return Behind(
-        query(
-            "SELECT actor, count() AS event_count FROM {rows} WHERE {point} GROUP BY actor",
-            rows=rows,
-            point=all_of(conditions),
-        ),
-        group,
-    )
+    return rows, all_of(conditions), group
 
 
 def _breakdown(plan: Plan, asked: InsightActorsQuery) -> tuple[CohortSplit | None, list[str]]:

@@ -52,6 +52,7 @@ class Counting:
         whole: One number over the period instead of one for each bucket.
         once: Each actor counts only in its first bucket.
         people: Actors are people even where sessions are counted.
+        ids: Rows carry the `uuid` of their event.
     """
 
     node: EventsNode | ActionsNode
@@ -62,6 +63,7 @@ class Counting:
     whole: bool = False
     once: bool = False
     people: bool = False
+    ids: bool = False
 
     @property
     def math(self) -> str:
@@ -128,6 +130,8 @@ def _events(asked: Counting) -> ast.SelectQuery:
         alias("actor", _actor(asked)),
         _value(asked),
     ]
+    if asked.ids:
+        columns.append(alias("id", field("uuid")))
     return select(columns, "events", where=all_of(where))
 
 
@@ -143,6 +147,7 @@ def _first_events(asked: Counting) -> ast.SelectQuery:
             alias("actor", field("person_id")),
             alias("at", call("min", field("timestamp"))),
             alias("passes", call("argMin", passes, field("timestamp"))),
+            alias("id", call("argMin", field("uuid"), field("timestamp"))),
             *(alias(one.alias, call("argMin", one.expr, field("timestamp"))) for one in _splits(asked)),
         ],
         "events",
@@ -152,7 +157,7 @@ def _first_events(asked: Counting) -> ast.SelectQuery:
     bucket = constant(0) if asked.whole else bucket_of(asked.period.epochs, "at")
     names = "".join(f", {name}" for name in asked.names[1:])
     return query(
-        f"SELECT {{bucket}} AS bucket{names}, actor, 0 AS value FROM {{firsts}}"  # noqa: S608 - names of ours
+        f"SELECT {{bucket}} AS bucket{names}, actor, 0 AS value, id FROM {{firsts}}"  # noqa: S608 - names of ours
         " WHERE passes = 1 AND at >= {lower}",
         bucket=bucket,
         firsts=firsts,

@@ -14,8 +14,9 @@ from posthog_mcp.sandbox.compiler.dates import parse_date
 from posthog_mcp.sandbox.compiler.query_kinds import EVENT_FIELDS
 from posthog_mcp.sandbox.compiler.query_kinds import events_query as tree_of
 from posthog_mcp.sandbox.compiler.trees import all_of, call, compare, field
-from posthog_mcp.sandbox.http.errors import invalid
 from posthog_mcp.sandbox.http.times import iso
+from posthog_mcp.sandbox.insights.asking import Asking
+from posthog_mcp.sandbox.insights.people import events_behind
 from posthog_mcp.sandbox.queries.asked import Answer, Asked, common, refused, run
 from posthog_mcp.sandbox.queries.models import ActionStep, Model, QueryModel
 
@@ -53,10 +54,11 @@ class EventsQuery(QueryModel):
 async def events_query(asked: Asked) -> Answer:
     """Run it; rows come with `*` and `person` as objects."""
     model = EventsQuery.read(asked.query)
-    if model.source is not None:
-        raise invalid("The sandbox cannot run an EventsQuery with a source yet.", "query")
     try:
         tree = _tree(model, asked.world)
+        if model.source is not None:
+            behind = compare("in", field("uuid"), await events_behind(Asking(asked), model.source))
+            tree.where = all_of([tree.where, behind]) if tree.where else behind
     except CompileError as error:
         raise refused(error) from error
     ran = await run(asked, tree, one_more=True)

@@ -67,10 +67,16 @@ def value_of(breakdown: Breakdown, *, hosts: bool, cleaning: Sequence[dict[str, 
     """
     if breakdown not in _PATHS:
         if breakdown not in _OF_EVENTS:
-            raise invalid(f"The sandbox cannot break web analytics down by {breakdown} yet.", "query")
+            detail = f"breakdownBy: the sandbox cannot break web analytics down by {breakdown} yet."
+            raise invalid(detail, "breakdownBy")
         return expr(_OF_EVENTS[breakdown])
     path, host = _PATHS[breakdown]
+    return path_value(path, host if hosts else None, cleaning)
+
+
+def path_value(path: str, host: str | None, cleaning: Sequence[dict[str, Any]]) -> ast.Expr:
+    """A path after the project's rules, behind its host if that is named; both are HogQL."""
     value = expr(path)
     for rule in cleaning:
         value = call("replaceRegexpAll", value, constant(str(rule["regex"])), constant(str(rule["alias"])))
-    return expr(f"concat(ifNull({host}, ''), {{path}})", path=value) if hosts else value
+    return expr(f"concat(ifNull({host}, ''), {{path}})", path=value) if host else value

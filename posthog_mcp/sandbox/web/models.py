@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import Field
-
-from posthog_mcp.sandbox.insights.models import CompareFilter, Filters, InsightDates, Interval
-from posthog_mcp.sandbox.queries.models import Model, QueryModel
+from posthog_mcp.sandbox.insights.models import CompareFilter, Filters, InsightDates, Interval, Sampling
+from posthog_mcp.sandbox.queries.models import Model, NotComputed, QueryModel
 
 OrderField = Literal[
     "Visitors", "Views", "AvgTimeOnPage", "Clicks", "BounceRate", "AverageScrollPercentage",
@@ -30,7 +28,11 @@ class EventGoal(Model):
 
 
 class WebQuery(QueryModel):
-    """A query object of web analytics. What only says how to compute or draw is accepted and left alone."""
+    """A query object of web analytics.
+
+    What only says how to compute or draw is left alone, and so is what PostHog leaves aside itself
+    (`includeRevenue`, `useSessionsTable`). A sample is an estimate of what is counted whole here.
+    """
 
     dateRange: InsightDates | None = None  # noqa: N815
     properties: Filters
@@ -39,13 +41,12 @@ class WebQuery(QueryModel):
     doPathCleaning: bool | None = None  # noqa: N815
     filterTestAccounts: bool | None = None  # noqa: N815
     interval: Interval | None = None
-    orderBy: tuple[OrderField, Direction] | None = None  # noqa: N815
     sampling: dict[str, Any] | None = None
-    samplingFactor: float | None = None  # noqa: N815
+    samplingFactor: Sampling | None = None  # noqa: N815
     includeRevenue: bool | None = None  # noqa: N815
     useSessionsTable: bool | None = None  # noqa: N815
     useWebAnalyticsPrecompute: bool | None = None  # noqa: N815
-    aggregation_group_type_index: Annotated[int, Field(ge=0, le=4)] | None = None
+    aggregation_group_type_index: NotComputed = None
     dataColorTheme: float | None = None  # noqa: N815
 
     @property

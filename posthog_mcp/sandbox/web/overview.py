@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from posthog_mcp.sandbox.experiments.trees import query
+from posthog_mcp.sandbox.queries.models import NotComputed
 from posthog_mcp.sandbox.web.models import WebQuery
 from posthog_mcp.sandbox.web.visits import Asked, periods_of, visits
 
@@ -21,6 +22,7 @@ class WebOverviewQuery(WebQuery):
     """The query object."""
 
     kind: Literal["WebOverviewQuery"]
+    orderBy: NotComputed = None  # noqa: N815 - PostHog's name
 
 
 async def web_overview(asking: Asking) -> Answer:

@@ -10,7 +10,8 @@ from pydantic import Field
 from posthog_mcp.sandbox.experiments.trees import query
 from posthog_mcp.sandbox.http.errors import invalid
 from posthog_mcp.sandbox.web.breakdowns import CAN_BE_MISSING, Breakdown, value_of
-from posthog_mcp.sandbox.web.models import WebQuery
+from posthog_mcp.sandbox.web.models import Direction, OrderField, WebQuery
+from posthog_mcp.sandbox.web.reading import pages_left
 from posthog_mcp.sandbox.web.visits import Asked, periods_of, visits
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class WebStatsTableQuery(WebQuery):
 
     kind: Literal["WebStatsTableQuery"]
     breakdownBy: Breakdown  # noqa: N815 - PostHog's names, here and below
+    orderBy: tuple[OrderField, Direction] | None = None  # noqa: N815
     includeBounceRate: bool | None = None  # noqa: N815
     includeScrollDepth: bool | None = None  # noqa: N815
     includeAvgTimeOnPage: bool | None = None  # noqa: N815
@@ -50,6 +52,9 @@ class Line:
     bouncing: float | None = None
     converted: int = 0
     converting: int = 0
+    scrolled: float | None = None
+    far: float | None = None
+    seconds: float | None = None
 
     @property
     def converts(self) -> float | None:
@@ -69,6 +74,11 @@ class Measure:
 _VISITORS = Measure("visitors", "Visitors", lambda line: line.visitors)
 _VIEWS = Measure("views", "Views", lambda line: line.views)
 _BOUNCES = Measure("bounce_rate", "BounceRate", lambda line: line.bouncing)
+_TIME = Measure("avg_time_on_page", "AvgTimeOnPage", lambda line: line.seconds or 0)
+_SCROLLED = (
+    Measure("average_scroll_percentage", "AverageScrollPercentage", lambda line: line.scrolled),
+    Measure("scroll_gt80_percentage", "ScrollGt80Percentage", lambda line: line.far),
+)
 _CONVERSIONS = (
     _VISITORS,
     Measure("total_conversions", "TotalConversions", lambda line: line.converted),
@@ -119,29 +129,46 @@ async def web_stats_table(asking: Asking) -> Answer:
 
 
 def _measures(model: WebStatsTableQuery) -> tuple[Measure, ...]:
-    if model.includeScrollDepth or model.includeAvgTimeOnPage:
-        raise invalid("The sandbox cannot compute scroll depth or time on page yet.", "query")
+    reads = "includeScrollDepth" if model.includeScrollDepth else "includeAvgTimeOnPage"
+    if _reads(model) and (model.breakdownBy != "Page" or model.conversionGoal):
+        raise invalid(f"{reads} is for the breakdown by Page, without a conversionGoal.", reads)
+    bounces = (_BOUNCES,) if model.includeBounceRate or _reads(model) else ()
     if model.conversionGoal:
-        return _CONVERSIONS
-    return (_VISITORS, _VIEWS, _BOUNCES) if model.includeBounceRate else (_VISITORS, _VIEWS)
+        return (*_CONVERSIONS, *bounces)
+    time = (_TIME,) if model.includeAvgTimeOnPage else ()
+    return (_VISITORS, _VIEWS, *time, *bounces, *(_SCROLLED if model.includeScrollDepth else ()))
+
+
+def _reads(model: WebStatsTableQuery) -> bool:
+    """Whether it matters how pages were read."""
+    return bool(model.includeScrollDepth or model.includeAvgTimeOnPage)
 
 
 async def _lines(asking: Asking, model: WebStatsTableQuery, asked: Asked) -> dict[Any, Line]:
     found = await _by_value(asking, model, asked, model.breakdownBy)
-    if model.includeBounceRate and model.breakdownBy == "Page":
+    if (model.includeBounceRate or _reads(model)) and model.breakdownBy == "Page":
         # A page's bounces are those of the sessions that entered there.
         entered = await _by_value(asking, model, asked, "InitialPage")
         for value, line in found.items():
             line.bouncing = entered[value].bouncing if value in entered else None
+    if _reads(model):
+        tree = pages_left(asked, _cleaning(asking, model), hosts=bool(model.includeHost))
+        for value, scrolled, far, seconds in await asking.rows(tree):
+            if value in found:
+                line = found[value]
+                line.scrolled, line.far, line.seconds = scrolled, far, seconds
     return found
+
+
+def _cleaning(asking: Asking, model: WebStatsTableQuery) -> list[Json]:
+    rules: list[Json] = asking.asked.sandbox.project.settings["path_cleaning_filters"] or []
+    return rules if model.doPathCleaning else []
 
 
 async def _by_value(
     asking: Asking, model: WebStatsTableQuery, asked: Asked, breakdown: Breakdown
 ) -> dict[Any, Line]:
-    rules: list[Json] = asking.asked.sandbox.project.settings["path_cleaning_filters"] or []
-    cleaning = rules if model.doPathCleaning else []
-    value = value_of(breakdown, hosts=bool(model.includeHost), cleaning=cleaning)
+    value = value_of(breakdown, hosts=bool(model.includeHost), cleaning=_cleaning(asking, model))
     tree = query(_BY_VALUE, visits=visits(asked, value))
     rows = [(_key(row[0]), Line(*row[1:])) for row in await asking.rows(tree)]
     return {value: line for value, line in rows if breakdown in CAN_BE_MISSING or not _missing(value)}
@@ -154,7 +181,9 @@ def _ordered(rows: list[list[Any]], measures: tuple[Measure, ...], model: WebSta
     places = (3, 2, 1) if model.conversionGoal else (1, 2)
     rows.sort(key=lambda row: tuple(_pair(row[place]) for place in places), reverse=True)
     orders = [one.order for one in measures]
-    if model.orderBy and model.orderBy[0] in orders:
+    if model.orderBy:
+        if model.orderBy[0] not in orders:
+            raise invalid(f"orderBy: the rows have {', '.join(orders)}.", "orderBy")
         place = orders.index(model.orderBy[0]) + 1
         rows.sort(key=lambda row: _pair(row[place]), reverse=model.orderBy[1] == "DESC")
     return rows

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from posthog_mcp.hogql import ast
     from posthog_mcp.sandbox.compiler.world import World
     from posthog_mcp.sandbox.insights.asking import Asking
+    from posthog_mcp.sandbox.insights.models import Filters
     from posthog_mcp.sandbox.insights.periods import Period
     from posthog_mcp.sandbox.web.models import WebQuery
 
@@ -67,18 +68,8 @@ def visits(asked: Asked, value: ast.Expr | None = None) -> ast.SelectQuery:
     Raises:
         CompileError: A filter cannot be run, or the action is gone.
     """
-    model, world = asked.model, asked.world
-    goal = _goal(model, world)
-    conditions = [
-        expr(_VIEW) if goal is None else any_of([expr(_VIEW), goal]),
-        asked.events,
-        expr("notEmpty($session_id)"),
-        property_filters(model.properties),
-    ]
-    if asked.begun:
-        conditions.append(between(asked.begun.start, asked.begun.end, "session.$start_timestamp"))
-    if model.filterTestAccounts:
-        conditions.append(property_filters(world.test_account_filters))
+    goal = _goal(asked.model, asked.world)
+    wanted = expr(_VIEW) if goal is None else any_of([expr(_VIEW), goal])
     split = "" if value is None else "{value} AS value, "
     return query(
         f"SELECT {split}$session_id AS visit, any(person_id) AS who, countIf({_VIEW}) AS views,"  # noqa: S608 - words of ours
@@ -86,9 +77,23 @@ def visits(asked: Asked, value: ast.Expr | None = None) -> ast.SelectQuery:
         " countIf({goal}) AS conversions FROM events WHERE {conditions}"
         f" GROUP BY {'' if value is None else 'value, '}visit",
         goal=constant(value=False) if goal is None else goal,
-        conditions=all_of(conditions),
+        conditions=all_of([wanted, *in_visits(asked, asked.model.properties)]),
         **({} if value is None else {"value": value}),
     )
+
+
+def in_visits(asked: Asked, filters: Filters) -> list[ast.Expr]:
+    """What events of the visits fulfil, whatever they are called.
+
+    Raises:
+        CompileError: A filter cannot be run.
+    """
+    conditions = [asked.events, expr("notEmpty($session_id)"), property_filters(filters)]
+    if asked.begun:
+        conditions.append(between(asked.begun.start, asked.begun.end, "session.$start_timestamp"))
+    if asked.model.filterTestAccounts:
+        conditions.append(property_filters(asked.world.test_account_filters))
+    return conditions
 
 
 def between(first: datetime, last: datetime, at: str = "timestamp") -> ast.Expr:
