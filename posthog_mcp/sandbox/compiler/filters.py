@@ -12,6 +12,11 @@ from posthog_mcp.sandbox.compiler.selectors import attribute_pattern, selector_p
 from posthog_mcp.sandbox.compiler.trees import all_of, any_of, call, compare, field, property_of
 
 Filter = Mapping[str, Any]
+# What a filter may say; the label and the other names are for people, the last two are caches of PostHog's.
+_NAMES = frozenset({
+    "type", "key", "value", "operator", "negation", "group_type_index", "label", "cohort_name",
+    "group_key_names", "bytecode", "conditionHash",
+})  # fmt: skip
 Filters = Sequence[Any] | Mapping[str, Any] | None
 
 
@@ -32,6 +37,16 @@ def property_filters(filters: Filters, *, owner: str = "", table: str = "events"
     if isinstance(filters, Mapping):
         return _group_or_filter(filters, owner, table)
     return all_of([property_filters(_mapping(one), owner=owner, table=table) for one in filters])
+
+
+def check_names(one: Filter) -> None:
+    """Refuse a filter that says what no filter can say, such as a misspelt operator.
+
+    Raises:
+        CompileError: It names what it says.
+    """
+    if unknown := sorted(one.keys() - _NAMES):
+        raise CompileError(f"A property filter has no {', '.join(unknown)}: Extra inputs are not permitted.")
 
 
 def _mapping(value: object) -> Filter:
@@ -57,6 +72,7 @@ def _group_or_filter(one: Filter, owner: str, table: str) -> ast.Expr:
 
 
 def _filter(one: Filter, owner: str, table: str) -> ast.Expr:
+    check_names(one)
     kind = str(one.get("type") or ("person" if table == "persons" else "event"))
     if kind == "cohort":
         return _cohort(one, owner, table)

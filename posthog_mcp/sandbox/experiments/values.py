@@ -96,7 +96,7 @@ def _clipped(
     column = f"value_{number}"
     kept = asking.names if beside is None else f"{asking.names}, value_{beside}"
     lower = column if low is None else f"quantileExact({low!r})({column}) OVER ()"
-    upper = column
+    upper = "inf"
     if high is not None:
         only = f"If({high!r})({column}, {column} != 0)" if bounds.ignore_zeros else f"({high!r})({column})"
         upper = f"quantileExact{only} OVER ()"

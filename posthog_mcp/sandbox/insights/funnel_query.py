@@ -95,6 +95,7 @@ def check(model: FunnelsQuery) -> None:
     _check_optional(model, filters)
     if model.compareFilter and model.compareFilter.compare:
         _check_comparison(filters)
+    check_series(filters.exclusions or [], ("total",))
     for one in filters.exclusions or []:
         _check_exclusion(model, filters, one)
 

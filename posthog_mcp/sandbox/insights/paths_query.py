@@ -182,4 +182,4 @@ def _cleaning(plan: Plan) -> list[CleaningRule]:
     if plan.filter.pathReplacements:
         project: list[Any] = plan.asking.asked.sandbox.project.settings["path_cleaning_filters"] or []
         rules = [CleaningRule.model_validate(rule) for rule in project if rule.get("regex")] + rules
-    return rules
+    return sorted(rules, key=lambda rule: rule.order or 0)

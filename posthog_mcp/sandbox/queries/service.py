@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from posthog_mcp.sandbox.queries.asked import Answer, Asked
 from posthog_mcp.sandbox.queries.budget import Budget
@@ -13,6 +13,8 @@ from posthog_mcp.sandbox.queries.slots import Slots
 from posthog_mcp.sandbox.queries.world import world_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from posthog_mcp.sandbox.sandbox import Sandbox
 
 
@@ -65,7 +67,15 @@ class Queries:
     async def _run(self, request: Request, seconds: float) -> Answer:
         runner, query = runner_of(request.query)
         await self._sandbox.cohorts.refresh()
-        world = world_of(self._sandbox, query.get("modifiers"))
+        world = world_of(self._sandbox, _modifiers(query))
         answer = await runner(Asked(self._sandbox, query, world, request.query_id, seconds))
         self.budget.debit(answer.read_bytes)
         return answer
+
+
+def _modifiers(query: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """A query's own modifiers, or those of the query that it reads."""
+    source = query.get("source")
+    if query.get("modifiers") or not isinstance(source, dict):
+        return query.get("modifiers")
+    return _modifiers(cast("dict[str, Any]", source))

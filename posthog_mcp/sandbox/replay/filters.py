@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from posthog_mcp.hogql import ast
 from posthog_mcp.sandbox.compiler import CompileError
 from posthog_mcp.sandbox.compiler.actions import action_condition, find_action
-from posthog_mcp.sandbox.compiler.filters import property_filters
+from posthog_mcp.sandbox.compiler.filters import check_names, property_filters
 from posthog_mcp.sandbox.compiler.operators import condition
 from posthog_mcp.sandbox.compiler.trees import all_of, compare, field
 from posthog_mcp.sandbox.experiments.trees import between, constant, expr, query
@@ -83,6 +83,7 @@ class Filters:
 
     def measure(self, wanted: Filter) -> ast.Expr:
         """A number or a text of the recording itself."""
+        check_names(wanted)
         key, operator = str(wanted.get("key")), str(wanted.get("operator") or "exact")
         if key == "visited_page":
             visited = condition(field("url"), operator, wanted.get("value"), key)
@@ -96,6 +97,7 @@ class Filters:
 
     def console(self, wanted: Filter) -> ast.Expr:
         """A console line of that level, or with those words."""
+        check_names(wanted)
         key = str(wanted.get("key"))
         if key not in ("level", "message"):
             raise CompileError(f"Console lines have a level and a message, not '{key}'.")

@@ -27,6 +27,13 @@ class EventGoal(Model):
     customEventName: str  # noqa: N815
 
 
+class WebSampling(Model):
+    """How large a sample may be."""
+
+    enabled: bool | None = None
+    forceSamplingRate: dict[str, Any] | None = None  # noqa: N815
+
+
 class WebQuery(QueryModel):
     """A query object of web analytics.
 
@@ -41,7 +48,7 @@ class WebQuery(QueryModel):
     doPathCleaning: bool | None = None  # noqa: N815
     filterTestAccounts: bool | None = None  # noqa: N815
     interval: Interval | None = None
-    sampling: dict[str, Any] | None = None
+    sampling: WebSampling | None = None
     samplingFactor: Sampling | None = None  # noqa: N815
     includeRevenue: bool | None = None  # noqa: N815
     useSessionsTable: bool | None = None  # noqa: N815

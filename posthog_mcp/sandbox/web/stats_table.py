@@ -106,7 +106,10 @@ async def web_stats_table(asking: Asking) -> Answer:
         [
             value,
             *(
-                [one.value(now.get(value, Line())), one.value(before.get(value, Line())) if before else None]
+                [
+                    one.value(now.get(value, Line())),
+                    None if before is None else one.value(before.get(value, Line())),
+                ]
                 for one in measures
             ),
         ]
