@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, cast
 
 from posthog_mcp.api.errors import PostHogError
-from posthog_mcp.tool.asking import answer_of
+from posthog_mcp.tool.asking import period, rows_of
 from posthog_mcp.tool.context import ToolFailure
 
 if TYPE_CHECKING:
@@ -16,14 +16,13 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 _QUERY = (
     "SELECT event, countIf(person_mode = 'propertyless') / count() AS anonymous FROM events"
-    " WHERE event IN {names} AND {filters} GROUP BY event LIMIT 100"
+    " WHERE event IN {names} AND timestamp >= toDateTime({since}) AND timestamp <= toDateTime({until})"
+    " GROUP BY event LIMIT 100"
 )
 _MOSTLY, _HARDLY, _DROP = 0.5, 0.5, 0.5
 
 
-async def anonymous_note(
-    ctx: Context, project: Project, args: QueryFunnel, query: Json, answer: Json
-) -> list[str]:
+async def anonymous_note(ctx: Context, project: Project, args: QueryFunnel, answer: Json) -> list[str]:
     """A warning where anonymous steps make the funnel look worse than it is; costs a query only then.
 
     With `person_profiles: identified_only`, events of visitors carry no person. They become those of a person
@@ -35,12 +34,11 @@ async def anonymous_note(
     names = [step.event for step in args.steps if step.event]
     if not names or not (on_person or _drops(answer)):
         return []
-    asked = {"kind": "HogQLQuery", "query": _QUERY, "values": {"names": names}}
     try:
-        found = await answer_of(ctx, project, {**asked, "filters": {"dateRange": query["dateRange"]}})
+        since, until = _period(ctx, args, answer)
+        rows = await rows_of(ctx, project, _QUERY, names=names, since=since, until=until)
     except (PostHogError, ToolFailure) as error:
         return [f"Whether steps are anonymous could not be looked up: {error}"]
-    rows: list[list[Any]] = found.get("results") or []
     shares = {str(event): float(share) for event, share in rows}
     mostly = [name for name in names if shares.get(name, 0) >= _MOSTLY]
     known = [name for name in names if name in shares and shares[name] < _HARDLY]
@@ -58,6 +56,14 @@ async def anonymous_note(
         )
         return [told]
     return []
+
+
+def _period(ctx: Context, args: QueryFunnel, answer: Json) -> tuple[str, str]:
+    """The period as PostHog understood it; older versions do not say."""
+    told: Json = answer.get("resolved_date_range") or {}
+    if told.get("date_from") and told.get("date_to"):
+        return str(told["date_from"]), str(told["date_to"])
+    return period(ctx, args.date_from, args.date_to)
 
 
 def _listed(names: list[str], shares: dict[str, float]) -> str:

@@ -36,7 +36,7 @@ async def query_funnel(ctx: Context, args: QueryFunnel) -> Table:
     query = await kind.query(ctx, project, args)
     answer = await answer_of(ctx, project, query)
     table = kind.table(Asked(project, args, ctx.now()), answer)
-    table.about += await anonymous_note(ctx, project, args, query, answer)
+    table.about += await anonymous_note(ctx, project, args, answer)
     return table
 
 
