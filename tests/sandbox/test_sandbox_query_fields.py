@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -284,3 +285,17 @@ async def test_a_field_that_posthog_does_not_have_is_refused_by_name(project: Pr
     table = TABLES[definition]
     query = named(table.query({**table.base, "colour": "red"}), project.names)
     assert "colour" in (await ask(project.api, query, 400))["detail"]
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_fields_together_are_answered_or_refused_but_never_break(project: Project, seed: int):
+    draw = random.Random(seed)
+    for name, table in TABLES.items():
+        known = {field: one for field, one in table.fields.items() if one.value is not ABSENT}
+        picked = draw.sample(sorted(known), min(len(known), draw.randint(2, 4)))
+        fields: Json = {}
+        for field in picked:
+            fields |= {**known[field].given, field: known[field].value}
+        query = named({**table.query({**table.base, **fields}), **known[picked[0]].around}, project.names)
+        reply = await project.api.post("/api/projects/1/query/", json={"query": query})
+        assert reply.status_code in (200, 400), (name, query, reply.text)

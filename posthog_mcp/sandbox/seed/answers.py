@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from posthog_mcp.sandbox.seed import product
+from posthog_mcp.sandbox.seed import feedback, product
 from posthog_mcp.sandbox.seed.plan import Person, Plan
 
 
@@ -55,6 +55,12 @@ class Answers:
             )
             for variant in product.CREATE_RATES
         }
+
+    def survey(self) -> dict[int, int]:
+        """How many members gave each score in the survey that is shown with a member's first project."""
+        shown = [person for person in self.members if person.created_project is not None]
+        scores = [feedback.score(person.distinct_id) for person in shown]
+        return dict(sorted(Counter(score for score in scores if score is not None).items()))
 
     def revenue(self) -> dict[str, float]:
         """Sum of `total` of `purchase_completed` and `subscription_renewed`, by plan."""

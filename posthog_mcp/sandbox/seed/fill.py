@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from posthog_mcp.sandbox.seed import objects
 from posthog_mcp.sandbox.seed.answers import Answers
 from posthog_mcp.sandbox.seed.assistant import assisted
+from posthog_mcp.sandbox.seed.feedback import surveyed
 from posthog_mcp.sandbox.seed.plan import Plan, Size, planning
 from posthog_mcp.sandbox.seed.recordings import recorded
 from posthog_mcp.sandbox.seed.render import events
@@ -42,7 +43,7 @@ async def fill(sandbox: "Sandbox", size: Size, told: Callable[[int], None] = _si
 
     Args:
         sandbox: One that runs.
-        size: `small` (300 members, 8,200 events) or `large` (40,000 members, 1,000,000 events).
+        size: `small` (300 members, 8,400 events) or `large` (40,000 members, 1,000,000 events).
         told: Called with the number of events so far, after each 100,000.
 
     Returns:
@@ -59,7 +60,9 @@ async def fill(sandbox: "Sandbox", size: Size, told: Callable[[int], None] = _si
     sandbox.store.put(_KIND, 1, {"size": size, "done": False})
     now = sandbox.clock()
     made = await _plan(size, now)
-    await _send(sandbox, assisted(recorded(events(made), now), now), told)
+    # Answers name the survey that they are about.
+    survey = await objects.create_surveys(sandbox, made)
+    await _send(sandbox, surveyed(assisted(recorded(events(made), now), now), survey), told)
     await objects.create(sandbox, made)
     sandbox.store.put(_KIND, 1, {"size": size, "done": True})
     return Answers(made)

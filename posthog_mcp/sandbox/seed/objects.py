@@ -1,17 +1,20 @@
-"""What the product's team made in PostHog: flags, an experiment, cohorts, notes, insights.
+"""What the product's team made in PostHog: surveys, flags, an experiment, cohorts, notes, a dashboard.
 
 They are made through the private API, in process, so that they are what a client's would be.
 """
 
 import json
-from typing import TYPE_CHECKING, Any, Final, cast
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, cast
 
 from posthog_mcp.sandbox.http.app import build
 from posthog_mcp.sandbox.http.throttles import Throttles
 from posthog_mcp.sandbox.project import PERSONAL_KEY
-from posthog_mcp.sandbox.seed import product
+from posthog_mcp.sandbox.seed import feedback, product
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from starlette.types import ASGIApp, Message
 
     from posthog_mcp.sandbox.sandbox import Sandbox
@@ -19,46 +22,57 @@ if TYPE_CHECKING:
 
 Body = dict[str, Any]
 
-_NOT_FOUND: Final = 404
-
 
 class SeedError(Exception):
     """The sandbox refused an object of its own seed."""
 
 
-async def create(sandbox: "Sandbox", plan: "Plan") -> None:
-    """Make the objects, outside of limits and of the log of requests.
-
-    An area that this build of the sandbox does not serve is left out.
+async def create_surveys(sandbox: "Sandbox", plan: "Plan") -> str:
+    """Make the survey that members answer, and one that is a draft; the id of the first.
 
     Raises:
         SeedError: One was refused.
     """
-    app = build(sandbox)
+    started = {"start_date": plan.moment(-product.WEEKEND).isoformat()}
+    asked = {"name": feedback.NAME, "type": "popover", "questions": list(feedback.QUESTIONS), **started}
+    with _unlimited(sandbox) as app:
+        made = await _make(app, "surveys", asked)
+        await _make(app, "surveys", feedback.DRAFT)
+    return str(made["id"])
+
+
+async def create(sandbox: "Sandbox", plan: "Plan") -> None:
+    """Make the other objects, outside of limits and of the log of requests.
+
+    Raises:
+        SeedError: One was refused.
+    """
+    notes = [_note(plan, day, text) for day, text in product.NOTES]
+    # What an experiment names comes before it.
+    areas: dict[str, list[Body]] = {
+        "feature_flags": list(product.FLAGS),
+        "cohorts": [_paying(), _lapsed()],
+        "annotations": notes,
+        "experiments": [_experiment(plan)],
+    }
+    with _unlimited(sandbox) as app:
+        for area, bodies in areas.items():
+            for body in bodies:
+                await _make(app, area, body)
+        board = await _make(app, "dashboards", {"name": "Growth", "description": "From sign-up to purchase"})
+        for insight in (_signups(), _funnel()):
+            await _make(app, "insights", {**insight, "dashboards": [board["id"]]})
+
+
+@contextmanager
+def _unlimited(sandbox: "Sandbox") -> "Generator[ASGIApp]":
+    """The sandbox's app, while nothing is limited or noted."""
     limits, sandbox.throttles = sandbox.throttles, Throttles(scope="off")
     try:
-        for area, bodies in _objects(plan).items():
-            status, _ = await _ask(app, "GET", area, None)
-            if status == _NOT_FOUND:
-                continue
-            for body in bodies:
-                status, answer = await _ask(app, "POST", area, body)
-                if status >= 300:  # noqa: PLR2004  no success
-                    raise SeedError(f"The sandbox refused a seeded object of {area}: {answer}")
+        yield build(sandbox)
     finally:
         sandbox.throttles = limits
         sandbox.requests.clear()
-
-
-def _objects(plan: "Plan") -> dict[str, list[Body]]:
-    # What an experiment or an insight names comes before it.
-    return {
-        "feature_flags": list(product.FLAGS),
-        "cohorts": [_paying(), _lapsed()],
-        "annotations": [_note(plan, day, text) for day, text in product.NOTES],
-        "experiments": [_experiment(plan)],
-        "insights": [_signups(), _funnel()],
-    }
 
 
 def _paying() -> Body:
@@ -140,15 +154,15 @@ def _funnel() -> Body:
     return {"name": name, "saved": True, "query": {"kind": "InsightVizNode", "source": source}}
 
 
-async def _ask(app: "ASGIApp", method: str, area: str, body: Body | None) -> tuple[int, str]:
-    """Send one request to the app without a network; return its status and text."""
+async def _make(app: "ASGIApp", area: str, body: Body) -> Body:
+    """Send one object to the app without a network; the object as made."""
     path = f"/api/projects/1/{area}/"
     scope: Body = {
         "type": "http",
         "asgi": {"version": "3.0"},
         "http_version": "1.1",
         "scheme": "http",
-        "method": method,
+        "method": "POST",
         "path": path,
         "raw_path": path.encode(),
         "root_path": "",
@@ -165,7 +179,7 @@ async def _ask(app: "ASGIApp", method: str, area: str, body: Body | None) -> tup
     text = b""
 
     async def receive() -> "Message":
-        return {"type": "http.request", "body": b"" if body is None else json.dumps(body).encode()}
+        return {"type": "http.request", "body": json.dumps(body).encode()}
 
     async def send(message: "Message") -> None:
         nonlocal status, text
@@ -175,4 +189,6 @@ async def _ask(app: "ASGIApp", method: str, area: str, body: Body | None) -> tup
             text += cast("bytes", message.get("body", b""))
 
     await app(scope, receive, send)
-    return status, text.decode()
+    if status >= 300:  # noqa: PLR2004  no success
+        raise SeedError(f"The sandbox refused a seeded object of {area}: {text.decode()}")
+    return json.loads(text)

@@ -57,8 +57,14 @@ class _Visit:
         for number, path in enumerate(paths):
             self._page(product.SITE, path, first if number == 0 else {})
         if self._draw.random() < Chance.LEAVES_PAGE:
+            read = {"pathname": paths[-1], "duration": 20 + pages}
+            read |= {"max_scroll_percentage": pages / 4, "max_content_percentage": min(pages / 2, 1)}
             self._send(
-                "$pageleave", {**_place(product.SITE, paths[-1]), "$prev_pageview_duration": 20 + pages}
+                "$pageleave",
+                {
+                    **_place(product.SITE, paths[-1]),
+                    **{f"$prev_pageview_{name}": value for name, value in read.items()},
+                },
             )
 
     def _sign_up(self, _: None) -> None:
