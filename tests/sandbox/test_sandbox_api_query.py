@@ -140,6 +140,40 @@ async def test_values_filters_and_variables_fill_placeholders(api: AsyncClient):
     assert reply.json()["results"] == [[1]]
 
 
+async def test_a_request_says_nothing_that_posthog_does_not_know(api: AsyncClient):
+    query = {"kind": "HogQLQuery", "query": "select 1"}
+    reply = await api.post(QUERY, json={"query": query, "limit": 5})
+    assert (reply.status_code, "limit" in reply.json()["detail"]) == (400, True)
+    unknown = {"query": query, "filters_override": {"colour": "red"}}
+    reply = await api.post(QUERY, json=unknown)
+    assert (reply.status_code, "colour" in reply.json()["detail"]) == (400, True)
+
+
+async def test_the_filters_of_a_dashboard_reach_insights_too(
+    sandbox: Sandbox, api: AsyncClient, clock: Clock
+):
+    made = [
+        RawEvent("view", who, {"plan": who}, timestamp=clock.now - timedelta(days=2))
+        for who in ("pro", "free")
+    ]
+    await sandbox.ingest.accept(made)
+    node = {"kind": "EventsNode", "event": "view"}
+    query = {"kind": "TrendsQuery", "series": [node], "dateRange": {"date_from": "-1d", "date_to": "-1d"}}
+
+    async def lines(**override: Any) -> list[tuple[Any, list[int]]]:
+        reply = await api.post(QUERY, json={"query": query, "filters_override": override})
+        assert reply.status_code == 200, reply.text
+        return [(one.get("breakdown_value"), one["data"]) for one in reply.json()["results"]]
+
+    assert await lines() == [(None, [0])]
+    # The range is one: an end of its own goes as well.
+    assert await lines(date_from="-2d") == [(None, [2, 0, 0])]
+    pro = [{"key": "plan", "value": "pro", "type": "event", "operator": "exact"}]
+    assert await lines(date_from="-2d", properties=pro) == [(None, [1, 0, 0])]
+    split = {"breakdown": "plan"}
+    assert await lines(date_from="-2d", breakdown_filter=split) == [("free", [1, 0, 0]), ("pro", [1, 0, 0])]
+
+
 @pytest.mark.usefixtures("shop")
 @pytest.mark.parametrize("placeholder", ["{filters}", "timestamp > {filters.dateRange.from}"])
 async def test_filters_and_values_exclude_each_other(api: AsyncClient, placeholder: str):

@@ -26,7 +26,7 @@ _BACKGROUND = ("async", "lazy_async", "force_async")
 class QueryRequest(BaseModel):
     """The body of `POST query/`."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="forbid")
 
     query: dict[str, Any]
     refresh: Literal[
