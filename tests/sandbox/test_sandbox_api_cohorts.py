@@ -246,6 +246,7 @@ async def test_cohorts_are_listed_narrowed_and_deleted_softly(api: AsyncClient):
     assert "Pro users" not in await names()
     assert (await api.patch(path, json={"deleted": False})).json()["name"] == "Pro users"
     assert (await api.get(path + "activity/")).json()["total_count"] == 3
+    assert (await api.get(f"{COHORTS}activity/")).json()["total_count"] == 6
 
 
 @pytest.mark.usefixtures("shop")

@@ -115,6 +115,12 @@ async def list_cohort_activity(call: Call) -> Reply:
     return Reply(numbered(call, entries(call.sandbox, ["Cohort"], call.params["id"])))
 
 
+@route("GET", _LIST + "activity/", scope="activity_log:read")
+async def list_activity_of_cohorts(call: Call) -> Reply:
+    """What was changed about cohorts."""
+    return Reply(numbered(call, entries(call.sandbox, ["Cohort"])))
+
+
 @route("GET", _ONE + "duplicate_as_static_cohort/", scope="cohort:write")
 async def duplicate_as_static(call: Call) -> Reply:
     """A static cohort of whoever is in this one now."""

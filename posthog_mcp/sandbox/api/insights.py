@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, Field
 
-from posthog_mcp.sandbox.api.activity_log import record
+from posthog_mcp.sandbox.api.activity_log import entries, numbered, record
 from posthog_mcp.sandbox.api.event_definitions import json_list
 from posthog_mcp.sandbox.http.errors import hard_delete_refused
 from posthog_mcp.sandbox.http.paging import limit_offset, links
@@ -108,6 +108,19 @@ async def delete_insight(call: Call) -> Reply:
     """Refused, as in PostHog."""
     saved.find(call.sandbox, call.params["id"])
     raise hard_delete_refused()
+
+
+@route("GET", _ONE + "activity/", scope="activity_log:read", bucket="analytics")
+async def list_activity_of_insight(call: Call) -> Reply:
+    """Who changed this insight."""
+    insight = saved.find(call.sandbox, call.params["id"], deleted=True)
+    return Reply(numbered(call, entries(call.sandbox, [_SCOPE], str(insight["id"]))))
+
+
+@route("GET", _LIST + "activity/", scope="activity_log:read", bucket="analytics")
+async def list_activity_of_insights(call: Call) -> Reply:
+    """Who changed insights."""
+    return Reply(numbered(call, entries(call.sandbox, [_SCOPE])))
 
 
 async def _answer(call: Call, insight: Json, *, basic: bool = False) -> Json:

@@ -140,3 +140,13 @@ async def test_what_is_deleted_is_hidden_and_can_come_back(api):
 async def test_a_key_that_may_only_read_changes_nothing(reader):
     assert (await reader.post(INSIGHTS, json={"name": "x"})).status_code == 403
     assert (await reader.get(DASHBOARDS)).status_code == 200
+
+
+async def test_what_was_changed_about_insights_is_told_of_one_and_of_all(api):
+    one, other = await make(api, name="One", query=TRENDS), await make(api, name="Other", query=TRENDS)
+    await api.patch(f"{INSIGHTS}{one['id']}/", json={"name": "First"})
+    told = (await api.get(f"{INSIGHTS}{one['short_id']}/activity/")).json()["results"]
+    assert [entry["activity"] for entry in told] == ["updated", "created"]
+    every = (await api.get(f"{INSIGHTS}activity/")).json()
+    assert {entry["item_id"] for entry in every["results"]} == {str(one["id"]), str(other["id"])}
+    assert every["total_count"] == 3
