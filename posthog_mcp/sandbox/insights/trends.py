@@ -19,8 +19,8 @@ from posthog_mcp.sandbox.insights.trend_plan import Plan, TrendsQuery, plan_of
 from posthog_mcp.sandbox.insights.trend_rows import counted
 
 if TYPE_CHECKING:
-    from posthog_mcp.sandbox.insights.asking import Asking
-    from posthog_mcp.sandbox.insights.breakdowns import Value
+    from posthog_mcp.sandbox.insights.asking import Asking, Row
+    from posthog_mcp.sandbox.insights.breakdowns import CohortSplit, Value
     from posthog_mcp.sandbox.insights.periods import Period
     from posthog_mcp.sandbox.queries.asked import Answer
 
@@ -61,7 +61,7 @@ async def _series(plan: Plan, index: int, period: Period) -> tuple[list[Line], b
     if plan.cohorts:
         found = [await _cohort(plan, index, period, number) for number in range(len(plan.cohorts))]
         return found, False
-    rows = await plan.asking.rows(counted(plan.counting(index, period))) if period.starts else []
+    rows = await _rows(plan, index, period)
     by_value = lines(rows, epochs)
     if not plan.splits:
         line = _finished(plan, by_value.get(ALONE) or Line(ALONE, [0.0] * len(epochs)))
@@ -78,9 +78,14 @@ async def _series(plan: Plan, index: int, period: Period) -> tuple[list[Line], b
 
 async def _cohort(plan: Plan, index: int, period: Period, number: int) -> Line:
     epochs = [0] if plan.filter.whole else period.epochs
-    rows = await plan.asking.rows(counted(plan.counting(index, period, plan.cohorts[number])))
+    rows = await _rows(plan, index, period, plan.cohorts[number])
     line = lines(rows, epochs).get(ALONE) or Line(ALONE, [0.0] * len(epochs))
     return _finished(plan, Line((str(number),), line.data))
+
+
+async def _rows(plan: Plan, index: int, period: Period, cohort: CohortSplit | None = None) -> list[Row]:
+    """The numbers of a series; a period without a bucket has none."""
+    return await plan.asking.rows(counted(plan.counting(index, period, cohort))) if period.starts else []
 
 
 def _finished(plan: Plan, line: Line) -> Line:

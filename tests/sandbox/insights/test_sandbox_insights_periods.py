@@ -145,3 +145,16 @@ async def test_days_of_the_week_hold_for_both_periods_that_are_compared(api: Asy
 )
 async def test_where_they_mean_nothing_they_are_refused_by_name(api: AsyncClient, query: Json, words: str):
     assert words in (await ask(api, query, status=400))["detail"]
+
+
+@pytest.mark.usefixtures("fortnight")
+@pytest.mark.parametrize("math", ["total", "weekly_active", "first_time_for_user", "hogql"])
+async def test_a_range_without_any_of_the_days_has_no_buckets(api: AsyncClient, math: str):
+    dates = {"date_from": "2026-03-09", "date_to": "2026-03-10", "daysOfWeek": [6]}
+    node = {"math": math, "math_hogql": "count()"}
+    for split in (None, {"breakdown": "all", "breakdown_type": "cohort"}, {"breakdown": "x"}):
+        lines = (await ask(api, trends(dates, node=dict(node), breakdownFilter=split)))["results"]
+        assert [one["data"] for one in lines] in ([[]], [])
+    funnel = {"kind": "FunnelsQuery", "dateRange": dates, "funnelsFilter": {"funnelVizType": "trends"}}
+    funnel |= {"series": [{"kind": "EventsNode", "event": "view"}] * 2}
+    assert (await ask(api, funnel))["results"][0]["data"] == []
