@@ -25,6 +25,7 @@ _NUMERIC: dict[str, ast.CompareOp] = {
     "min": ">=",
     "max": "<=",
 }
+_WITHOUT_LIST = ("is_set", "is_not_set", "between", "not_between")
 _RELATIVE = re.compile(r"-?(\d+)([smhdwMqy]?)")
 
 
@@ -45,6 +46,9 @@ def condition(target: ast.Expr, operator: str, value: Any, key: str) -> ast.Expr
         raise CompileError(f"Unknown operator '{operator}' on '{key}'.{did_you_mean(operator, _OPERATORS)}")
     if value is None and operator not in ("is_set", "is_not_set"):
         raise CompileError(f"The filter on '{key}' needs a value.")
+    if value == [] and operator not in _WITHOUT_LIST:
+        # Nothing to choose from restricts nothing, whatever the operator.
+        return ast.Constant(value=True)
     return build(target, value)
 
 

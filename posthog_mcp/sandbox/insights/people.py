@@ -128,9 +128,11 @@ async def _point(asking: Asking, asked: InsightActorsQuery) -> tuple[ast.SelectQ
     if not 0 <= index < len(plan.model.series):
         raise invalid(f"The insight has {len(plan.model.series)} series, not one at {index}.", "series")
     period = plan.previous if asked.compare == "previous" and plan.previous else plan.period
+    # Before the rows, which a period without buckets has none of.
+    bucket = _bucket(asking, plan, period, asked.day)
     cohort, values = _breakdown(plan, asked)
     rows = event_rows(replace(plan.counting(index, period, cohort), people=True, ids=True))
-    conditions = [compare("==", field("bucket"), constant(_bucket(asking, plan, period, asked.day)))]
+    conditions = [compare("==", field("bucket"), constant(bucket))]
     conditions += [
         compare("==", field(f"split_{number}"), constant(value)) for number, value in enumerate(values)
     ]

@@ -36,6 +36,8 @@ _FOLDS = {
     "p95": "quantile(0.95)",
     "p99": "quantile(0.99)",
 }
+# Each event is looked for in every span.
+_MOST_SPANS = 2_000
 _SESSION_DURATION = "$session_duration"
 
 
@@ -230,6 +232,9 @@ def _by_actor(asked: Counting, column: str, rows: ast.SelectQuery) -> ast.Select
 def _spans(asked: Counting, days: int) -> list[tuple[int, datetime, datetime]]:
     """For each bucket the time whose active people it shows: so many days, ending with its own."""
     period = asked.period
+    if len(period.starts) > _MOST_SPANS:
+        detail = f"{asked.math} over more than {_MOST_SPANS} intervals: take a longer interval."
+        raise invalid(detail, "interval")
     if asked.whole:
         end = period.end + timedelta(microseconds=1)
         return [(0, end - timedelta(days=days), end)]

@@ -240,3 +240,36 @@ async def test_a_funnel_of_many_people_counts_each_once(sandbox, api):
     actors = {"kind": "FunnelsActorsQuery", "source": funnel, "funnelStep": -2}
     answer = await ask(api, {"kind": "ActorsQuery", "source": actors, "select": ["person"], "limit": 50})
     assert (len(answer["results"]), answer["hasMore"]) == (50, True)
+
+
+@pytest.mark.usefixtures("events")
+@pytest.mark.parametrize(
+    "operator", ["exact", "is_not", "gt", "is_date_before", "icontains", "regex", "semver_gt"]
+)
+async def test_a_filter_with_nothing_to_choose_from_restricts_nothing(api, operator):
+    nothing = [{"key": "plan", "type": "event", "operator": operator, "value": []}]
+    assert await data(api, trends(properties=nothing)) == [[1, 2, 0]]
+
+
+@pytest.mark.usefixtures("events")
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        (trends(math="weekly_active", interval="minute", dateRange={"date_from": "-3d"}), "longer interval"),
+        (
+            {
+                "kind": "ActorsQuery",
+                "source": {
+                    "kind": "InsightActorsQuery",
+                    "source": trends(
+                        math="weekly_active", dateRange={"date_from": "-1d", "date_to": "2026-01-01"}
+                    ),
+                    "day": "2026-03-09",
+                },
+            },
+            "before the date range",
+        ),
+    ],
+)
+async def test_periods_of_no_use_are_refused_in_words(api, query, words):
+    assert words in (await ask(api, query, status=400))["detail"]
