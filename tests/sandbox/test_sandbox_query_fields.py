@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import field_tables
 import field_tables_insights
 import field_tables_more
+import hostile_queries
 import pytest
 from exception_making import exception
 from experiment_making import make
@@ -299,3 +300,15 @@ async def test_fields_together_are_answered_or_refused_but_never_break(project: 
         query = named({**table.query({**table.base, **fields}), **known[picked[0]].around}, project.names)
         reply = await project.api.post("/api/projects/1/query/", json={"query": query})
         assert reply.status_code in (200, 400), (name, query, reply.text)
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_queries_without_sense_are_answered_or_refused_but_never_break(project: Project, seed: int):
+    draw = random.Random(seed)
+    answered = 0
+    for _ in range(60):
+        query = hostile_queries.query(draw)
+        reply = await project.api.post("/api/projects/1/query/", json={"query": query})
+        assert reply.status_code in (200, 400), (query, reply.text)
+        answered += reply.status_code == 200
+    assert answered > 20

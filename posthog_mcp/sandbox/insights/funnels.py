@@ -159,7 +159,7 @@ def _shown(plan: Plan) -> Period:
     if not plan.filter.hideIncompleteConversionWindowPeriods:
         return period
     now, window = plan.asking.world.now, timedelta(seconds=plan.window)
-    over = [start for start in period.starts if after(start, period.interval) + window <= now]
+    over = [start for start in period.starts if now - after(start, period.interval) >= window]
     return replace(period, starts=tuple(over))
 
 

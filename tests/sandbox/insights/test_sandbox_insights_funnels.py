@@ -160,6 +160,9 @@ async def test_periods_whose_window_is_open_can_be_left_out_of_a_funnel_over_tim
     assert (line["data"], line["count"]) == ([0, 100, 0, 0], 4)
     query["funnelsFilter"] = shown | {"hideIncompleteConversionWindowPeriods": True}
     (line,) = (await ask(api, query))["results"]
+    query["funnelsFilter"]["funnelWindowInterval"] = 100_000
+    query["funnelsFilter"]["funnelWindowIntervalUnit"] = "month"
+    assert (await ask(api, query))["results"][0]["data"] == []
     # Who began at the end of the 9th has until the end of the 10th, which is not over.
     assert (line["data"], line["days"], line["count"]) == ([0, 100], ["2026-03-07", "2026-03-08"], 2)
 
