@@ -11,8 +11,8 @@ Json = dict[str, Any]
 EVENTS = ("A", "B", "C", "$pageview", "nothing", None, "")
 MATHS = (
     "total", "dau", "weekly_active", "monthly_active", "unique_session", "unique_group",
-    "first_time_for_user", "first_matching_event_for_user", "sum", "avg", "median", "p99", "avg_count_per_actor",
-    "hogql",
+    "first_time_for_user", "first_matching_event_for_user", "sum", "avg", "median", "p99",
+    "avg_count_per_actor", "hogql",
 )  # fmt: skip
 INTERVALS = ("minute", "hour", "day", "week", "month")
 FILTERS: tuple[Json, ...] = (
