@@ -6,11 +6,14 @@ import json
 from dataclasses import dataclass
 from functools import cache
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
+from typing import Annotated, Any, Literal, Self, Union, cast, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from posthog_mcp.settings import Access
+
+_LARGEST = 2**53 - 1
+"""The largest whole number that JSON carries from everywhere to everywhere unchanged."""
 
 
 def _load_json(text: str) -> Any:
@@ -98,6 +101,13 @@ class Input(BaseModel):
         given = cast("dict[str, Any]", data)
         return {name: _forgiven(forms.get(name), value) for name, value in given.items() if value is not None}
 
+    @model_validator(mode="after")
+    def _no_giants(self) -> Self:
+        for name in _whole_numbers(type(self)):
+            if abs(getattr(self, name) or 0) > _LARGEST:
+                raise ValueError(f"`{name}` is too large: at most {_LARGEST}")
+        return self
+
     @classmethod
     def needs(cls) -> dict[str, Access]:
         """The arguments that exist only from an access level on, with that level."""
@@ -120,6 +130,12 @@ class ProjectInput(Input):
         None,
         description="Default: the configured or only project.",
     )
+
+
+@cache
+def _whole_numbers(model: type[Input]) -> list[str]:
+    """The fields of `model` that are whole numbers."""
+    return [name for name, info in model.model_fields.items() if without_null(info.annotation) is int]
 
 
 @cache

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import re
 from typing import Any
@@ -43,6 +44,10 @@ def refusal(**arguments: Any) -> str:
         ({"properties": ""}, {"properties": {}}),
         ({"payload": "plain"}, {"payload": "plain"}),
         ({"payload": '{"a": [1]}'}, {"payload": {"a": [1]}}),
+        (
+            {"limit": "", "kind": "", "active": "", "share": "", "project_id": ""},
+            {"limit": 50, "kind": "flag", "active": False, "share": None, "project_id": None},
+        ),
         ({"filters": {"property": "p"}}, {"filters": [{"property": "p", "value": ""}]}),
         ({"filters": '{"property": "p"}'}, {"filters": [{"property": "p", "value": ""}]}),
         (
@@ -62,6 +67,12 @@ def test_null_means_not_given() -> None:
     assert args.model_dump(exclude_unset=True) == {"name": "n"}
     assert not args.given("limit")
     assert args.given("name")
+
+
+def test_an_empty_text_is_no_way_to_leave_an_argument_out_of_a_change() -> None:
+    changes = dataclasses.replace(echo, read_only=False)
+    with pytest.raises(ToolFailure, match='`limit` is ""; it must be a whole number'):
+        check(changes, {"name": "n", "limit": ""})
 
 
 def test_an_unknown_argument_is_refused_with_the_nearest_name() -> None:
@@ -119,6 +130,8 @@ def test_an_unknown_argument_inside_a_nested_object_is_named_by_its_path() -> No
         ({"name": {"a": 1}}, '`name` is {"a": 1}; it must be text.'),
         ({"name": None}, "`name` is required."),
         ({"active": "maybe"}, '`active` is "maybe"; it must be true or false.'),
+        ({"limit": 10**20}, "`limit` is 100000000000000000000; at most 200."),
+        ({"project_id": 10**20}, "`project_id` is too large: at most 9007199254740991."),
         ({"tags": [{}]}, "`tags[0]` is {}; it must be text."),
         ({"properties": "{"}, "`properties` must be JSON text;"),
         ({"properties": "[1]"}, '`properties` must be a JSON object, such as {"plan": "pro"}; it is "[1]".'),
