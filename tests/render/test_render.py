@@ -65,6 +65,12 @@ def test_times_lose_fractions_that_tell_nothing_apart():
     assert lines(Table(about=[], columns=["t"], rows=rows))[-1] == "2026-03-01T10:00:01Z"
 
 
+def test_a_time_at_a_whole_second_among_finer_ones_keeps_none_of_them_long():
+    rows = [["2026-03-01T10:00:00.123456Z"], ["2026-03-01T10:00:01Z"]]
+    shown = lines(Table(about=[], columns=["t"], rows=rows))
+    assert shown[-2:] == ["2026-03-01T10:00:00Z", "2026-03-01T10:00:01Z"]
+
+
 def test_times_that_differ_only_in_fractions_keep_them():
     rows = [["2026-03-01T10:00:00.1Z"], ["2026-03-01T10:00:00.2Z"]]
     assert lines(Table(about=[], columns=["t"], rows=rows))[-1] == "2026-03-01T10:00:00.2Z"
