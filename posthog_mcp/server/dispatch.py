@@ -15,7 +15,7 @@ from posthog_mcp.api.calls import WAIT_SHARE, Patience, patience, witness
 from posthog_mcp.api.errors import PostHogError
 from posthog_mcp.api.keys import KeyType
 from posthog_mcp.limits import waiting
-from posthog_mcp.render import Record, render
+from posthog_mcp.render import Record, Table, render
 from posthog_mcp.safety import audit, clean, fence
 from posthog_mcp.safety.mask import mask
 from posthog_mcp.safety.redact import redact
@@ -111,7 +111,7 @@ class Dispatcher:
                     context.report = report
                 if ask is not None:
                     context.ask = _without_haste(ask, deadline)
-                result = await self._run(tool, context, args)
+                result = _past_the_end(await self._run(tool, context, args), args)
                 rendered = render(result, as_json=as_json or getattr(args, "format", "") == "json")
                 answer, outcome = self._kept(rendered.text, rendered.structured), "ok"
             if deadline.cancelled_caught:
@@ -205,6 +205,14 @@ def _with_changes(result: Result, numbers: list[int]) -> Result:
     """The result of a tool that changed something, with the numbers that undo_change takes."""
     if numbers and isinstance(result, Record):
         result.data["change"] = numbers[0] if len(numbers) == 1 else numbers
+    return result
+
+
+def _past_the_end(result: Result, args: Any) -> Result:
+    """The result, which says so where it is empty only because the call skipped all there is."""
+    skipped = getattr(args, "offset", 0)
+    if skipped and isinstance(result, Table) and not result.rows:
+        result.empty = [f"offset={skipped} is past the last one; the first are at offset=0."]
     return result
 
 

@@ -78,13 +78,15 @@ class ListInput(Input):
     """How rows are shown."""
 
     format: Literal["text", "json"] = Field("text", description="How rows are shown.")
+    offset: int = Field(0, ge=0, description="How many to skip.")
 
 
 @tool(area="project", access=Access.READ, title="Rows", keys=())
 async def rows(ctx: Context, args: ListInput) -> Table:
     """Give two rows that outsiders wrote."""
-    del ctx, args
-    return Table(["Two rows."], ["name"], [["a\u202eb"], ["c"]], outsiders=frozenset({"name"}))
+    del ctx
+    found = [["a\u202eb"], ["c"]][args.offset :]
+    return Table(["Two rows."], ["name"], found, outsiders=frozenset({"name"}), empty=["Send some."])
 
 
 class FailInput(Input):
