@@ -15,7 +15,7 @@ def table_text(table: Table, limit: int) -> Rendered:
     """A table as text of at most about `limit` characters, cut at a whole row."""
     if not table.rows:
         hints = table.empty or ["Nothing matches. Widen the period or drop a filter."]
-        return Rendered("\n".join([*_about(table), "No rows.", *map(clean, hints)]))
+        return Rendered("\n".join([*_about(table), "No rows.", *map(clean, filter(None, hints))]))
     rows = table.rows[: limit // (2 * len(table.columns)) + 1]  # more fit only if cells are empty
     every = columns(table.columns, rows)
     shown = [column for column in every if not column.says_one_text] or every
@@ -46,7 +46,7 @@ def table_json(table: Table, limit: int) -> Rendered:
         if room < 0 and rows:
             break
         rows.append(cleaned)
-    about = _about(table) + ([clean(hint) for hint in table.empty] if not rows else [])
+    about = _about(table) + ([clean(hint) for hint in table.empty if hint] if not rows else [])
     data: dict[str, Any] = {
         "about": [*about, _counts(table, len(rows), cut=len(rows) < len(table.rows))],
         "columns": clean_value(table.columns),

@@ -29,7 +29,11 @@ def period(ctx: Context, date_from: str, date_to: str) -> tuple[str, str]:
     now = ctx.now()
     since, until = parse_time(date_from, now), parse_time(date_to, now) if date_to else now
     if since >= until:
-        raise ToolFailure("Nothing was asked.", "date_from is not before date_to.", "Correct one of them.")
+        raise ToolFailure(
+            "Nothing was asked.",
+            f"date_from, {iso(since)}, is not before date_to, {iso(until)}.",
+            "Correct one of them.",
+        )
     # what happened within this very second counts
     return iso(since.replace(microsecond=0)), iso(until.replace(microsecond=0) + timedelta(seconds=1))
 

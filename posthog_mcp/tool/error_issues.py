@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, cast
+from uuid import UUID
 
 from posthog_mcp.tool.persons import read
 
@@ -11,6 +12,18 @@ Json = dict[str, Any]
 _MOST_FRAMES = 15  # of one exception; the innermost ones say most
 _FOREIGN_FRAMES = 3  # shown where none is the application's own
 _MESSAGE = 1_000  # characters of one exception's message
+
+
+def issue_id(value: str) -> str:
+    """The id of an issue as PostHog writes it.
+
+    Raises:
+        ValueError: With words for the caller.
+    """
+    try:
+        return str(UUID(value.strip()))
+    except ValueError:
+        raise ValueError("is no id of an error: list_errors has them, such as 9dfd43a3-2d8d-…") from None
 
 
 def assignee(issue: Json) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
@@ -13,10 +12,13 @@ from posthog_mcp.tool.filters import Filter, posthog_filter
 from posthog_mcp.tool.group_types import group_property
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from posthog_mcp.tool.context import Context, Project
 
 Json = dict[str, Any]
 _MOST = 50
+_SHOWN = 200  # characters of a row's value
 
 
 def listed(value: Any, example: str) -> list[Any]:
@@ -61,6 +63,13 @@ class EventFilterRow(Filter):
 
 EventFilterRows = Annotated[list[EventFilterRow], listed_as(EVENT_EXAMPLE), AS_TEXT]
 """Filter rows whose properties are the event's unless a row says otherwise: in the schema JSON text."""
+
+
+def filtered_by(rows: Sequence[Filter], *more: str) -> str:
+    """` Filtered by plan exact pro (event).`, or nothing; `more` are conditions in words."""
+    words = [f"{row.property} {row.operator} {row.value[:_SHOWN]}".strip() + f" ({row.on})" for row in rows]
+    conditions = "; ".join(filter(None, [*words, *more]))
+    return f" Filtered by {conditions}." if conditions else ""
 
 
 async def event_filters(ctx: Context, project: Project, rows: Sequence[Filter]) -> list[Json]:

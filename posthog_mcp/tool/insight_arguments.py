@@ -16,6 +16,7 @@ from posthog_mcp.tool.filter_rows import (
     EventFilterRow,
     EventFilterRows,
     event_filters,
+    filtered_by,
     listed,
 )
 from posthog_mcp.tool.group_types import group_property
@@ -208,7 +209,4 @@ async def breakdown(ctx: Context, project: Project, args: SplitInput, limit: int
 
 def filters_in_words(args: InsightInput) -> str:
     """` Filtered by plan exact pro (event).`, or nothing."""
-    told = [f"{row.property} {row.operator} {row.value}".strip() + f" ({row.on})" for row in args.filters]
-    if args.exclude_test_accounts:
-        told.append("internal users left out")
-    return f" Filtered by {'; '.join(told)}." if told else ""
+    return filtered_by(args.filters, "internal users left out" if args.exclude_test_accounts else "")

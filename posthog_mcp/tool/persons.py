@@ -41,6 +41,8 @@ PROFILES = (
     "default (person_profiles: identified_only)"
 )
 
+ABOUT_IDS = "find_persons has the ids of a person, by email or name."
+
 
 class OnePerson(ProjectInput):
     """The argument that names a person."""

@@ -8,9 +8,9 @@ from pydantic import Field
 from posthog_mcp.render import Record, Table
 from posthog_mcp.tool import Access, Context, Project, ProjectInput, ToolFailure, tool
 from posthog_mcp.tool.asking import answer_of, period
-from posthog_mcp.tool.filter_rows import EventFilterRow, EventFilterRows, event_filters
+from posthog_mcp.tool.filter_rows import EventFilterRow, EventFilterRows, event_filters, filtered_by
 from posthog_mcp.tool.llm_traces import Spans, remarks, state_text
-from posthog_mcp.tool.persons import display_name, find_profile
+from posthog_mcp.tool.persons import ABOUT_IDS, display_name, find_profile
 from posthog_mcp.tool.times import Moment
 
 Json = dict[str, Any]
@@ -60,7 +60,14 @@ async def list_llm_traces(ctx: Context, args: ListLlmTraces) -> Table:
     }
     answer = await answer_of(ctx, project, query)
     return Table(
-        about=[f"LLM traces of project {project} that began {since} to {until}. Cost in US dollars."],
+        about=[
+            f"LLM traces of project {project} that began {since} to {until}. Cost in US dollars."
+            + filtered_by(
+                args.filters,
+                f"person {args.person}" if args.person else "",
+                "with an error" if args.errors_only else "",
+            )
+        ],
         columns=[*_TOLD, "remarks"],
         rows=[_row(trace) for trace in answer["results"]],
         more=lambda shown: f"offset={args.offset + shown}",
@@ -68,6 +75,7 @@ async def list_llm_traces(ctx: Context, args: ListLlmTraces) -> Table:
         outsiders=frozenset({"trace_id", "name", "person", "remarks"}),
         empty=[
             "Widen the period or drop a filter.",
+            ABOUT_IDS if args.person else "",
             "capture_llm_generation, or PostHog's LLM integrations, send traces.",
         ],
     )

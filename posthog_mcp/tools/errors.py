@@ -1,18 +1,26 @@
 """Error tracking: the issues that exceptions make, one of them in full, and what is done about it."""
 
 from typing import Any, Literal
-from uuid import UUID
 
 from pydantic import Field, field_validator, model_validator
 
 from posthog_mcp.api.errors import NotFound
 from posthog_mcp.render import Record, Table
+from posthog_mcp.safety import clean
 from posthog_mcp.tool import Access, Context, Project, ProjectInput, ToolFailure, tool
 from posthog_mcp.tool.asking import answer_of, period
 from posthog_mcp.tool.difference import difference
 from posthog_mcp.tool.error_impact import Impact, flags_in, people_by
-from posthog_mcp.tool.error_issues import assignee, event_properties, exceptions, place, releases, trend
-from posthog_mcp.tool.filter_rows import EventFilterRow, EventFilterRows, event_filters
+from posthog_mcp.tool.error_issues import (
+    assignee,
+    event_properties,
+    exceptions,
+    issue_id,
+    place,
+    releases,
+    trend,
+)
+from posthog_mcp.tool.filter_rows import EventFilterRow, EventFilterRows, event_filters, filtered_by
 from posthog_mcp.tool.times import Moment
 
 Json = dict[str, Any]
@@ -87,7 +95,8 @@ async def list_errors(ctx: Context, args: ListErrors) -> Table:
     answer = await answer_of(ctx, project, query)
     return Table(
         about=[
-            f"{_STATES[args.status]} of project {project}, {since} to {until}, by {args.order}.",
+            f"{_STATES[args.status]} of project {project}, {since} to {until}, by {args.order}."
+            + filtered_by(args.filters, f'words "{args.search}"' if args.search else ""),
             f"trend: occurrences in {_PARTS} equal parts of the period, oldest first.",
         ],
         columns=[
@@ -99,7 +108,7 @@ async def list_errors(ctx: Context, args: ListErrors) -> Table:
         has_more=bool(answer.get("hasMore")),
         outsiders=frozenset({"name", "message", "where"}),
         empty=[
-            "No error of that state happened in the period: try status=all or an earlier date_from.",
+            "No such error happened in the period: try status=all, an earlier date_from, or less to match.",
             "capture_exception, or an SDK with exception autocapture, sends errors.",
         ],
     )  # fmt: skip
@@ -112,10 +121,7 @@ class GetError(ProjectInput):
     date_from: Moment = Field("-30d", description="Only what happened since.")
     date_to: Moment = Field("", description="And until. Default now.")
 
-    @field_validator("error_id")
-    @classmethod
-    def _uuid(cls, value: str) -> str:
-        return _checked_id(value)
+    _uuid = field_validator("error_id")(issue_id)
 
 
 @tool(
@@ -142,7 +148,7 @@ async def get_error(ctx: Context, args: GetError) -> Record:
     counted = next(iter((await answer_of(ctx, project, query))["results"]), None)
     data = _about(ctx, project, issue) | {"period": f"{since} to {until}"}
     if counted is None:
-        data["occurrences"] = 0
+        data |= {"occurrences": 0, "note": "It did not happen in the period: give an earlier date_from."}
         return Record(data, _OUTSIDERS)
     totals: Json = counted.get("aggregations") or {}
     data |= {name: totals.get(name) for name in ("users", "sessions", "occurrences")}
@@ -174,10 +180,15 @@ class UpdateError(ProjectInput):
     description: str | None = Field(None, max_length=2_000, description='New description; "" clears.')
     dry_run: bool = Field(default=False, description="Show what would change, send nothing.")
 
-    @field_validator("error_id")
+    _uuid = field_validator("error_id")(issue_id)
+
+    @field_validator("name")
     @classmethod
-    def _uuid(cls, value: str) -> str:
-        return _checked_id(value)
+    def _readable(cls, value: str) -> str:
+        name = clean(value).strip()
+        if value and not name:
+            raise ValueError("has no character that can be seen")
+        return name
 
     @model_validator(mode="after")
     def _changes(self) -> "UpdateError":
@@ -205,25 +216,21 @@ async def update_error(ctx: Context, args: UpdateError) -> Record:
     if args.assign_to is not None:
         wanted["assignee"] = await _assignee(ctx, project, args.assign_to)
     changed = difference({name: issue.get(name) for name in wanted}, wanted)
-    if args.dry_run:
-        return Record({"dry_run": True, "error_id": issue["id"], "would_change": changed}, _CHANGED)
-    if body:
-        issue = await ctx.api.patch(_ISSUE, body, project_id=project.id, id=issue["id"])
+    requests = {_ISSUE: body} if body else {}
     if "assignee" in wanted:
-        assigned = {"assignee": wanted["assignee"]}
-        await ctx.api.patch(_ISSUE + "assign/", assigned, project_id=project.id, id=issue["id"])
+        requests[_ISSUE + "assign/"] = {"assignee": wanted["assignee"]}
+    ids = {"project_id": project.id, "id": issue["id"]}
+    if args.dry_run:
+        shown = {f"PATCH {path.format(**ids)}": sent for path, sent in requests.items()}
+        told: Json = {"dry_run": True, "project": str(project), "requests": shown, "would_change": changed}
+        return Record(told, _CHANGED)
+    for path, sent in requests.items() if changed else ():
+        await ctx.api.patch(path, sent, **ids)
     after = {**issue, **wanted}
     return Record({"changed": changed or "nothing: it is so already"} | _about(ctx, project, after), _CHANGED)
 
 
 _CHANGED = frozenset({"name", "description", "changed", "would_change"})
-
-
-def _checked_id(value: str) -> str:
-    try:
-        return str(UUID(value.strip()))
-    except ValueError:
-        raise ValueError("is no id of an error: list_errors has them, such as 9dfd43a3-2d8d-…") from None
 
 
 def _issue_query(since: str, until: str) -> Json:

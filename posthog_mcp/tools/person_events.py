@@ -6,7 +6,7 @@ from pydantic import Field
 
 from posthog_mcp.render import Table
 from posthog_mcp.tool import Access, Context, ProjectInput, tool
-from posthog_mcp.tool.filter_rows import EventFilterRow, EventFilterRows
+from posthog_mcp.tool.filter_rows import EventFilterRow, EventFilterRows, filtered_by
 from posthog_mcp.tool.persons import event_properties, events_of, read
 from posthog_mcp.tool.row_conditions import event_conditions
 from posthog_mcp.tool.selecting import RowCursor, cursor_of, freshness, read_cursor, selected, within
@@ -66,8 +66,9 @@ async def list_events(ctx: Context, args: ListEvents) -> Table:
     answer = await selected(ctx, project, query, values)
     found: list[list[Any]] = answer.get("results") or []
     rows, zone = found[: args.limit], answer.get("timezone") or "UTC"
+    more = filtered_by(args.filters) + freshness(answer)
     return Table(
-        about=[f"Events of project {project}, {words}, times in {zone}.{freshness(answer)}"],
+        about=[f"Events of project {project}, {words}, times in {zone}.{more}"],
         columns=["time", "event", "distinct_id", *(named or ["properties"])],
         rows=[[*row[:3], *_shown(row[4:], args.properties)] for row in rows],
         more=lambda shown: f"cursor={cursor_of(rows[shown - 1][0], rows[shown - 1][3])}",

@@ -2,7 +2,6 @@
 
 from datetime import datetime, timedelta
 from typing import Any, Literal
-from uuid import UUID
 
 from pydantic import Field, field_validator
 
@@ -10,7 +9,9 @@ from posthog_mcp.api.errors import NotFound
 from posthog_mcp.render import Record, Table
 from posthog_mcp.tool import Access, Context, Project, ProjectInput, ToolFailure, tool
 from posthog_mcp.tool.asking import period, rows_of
-from posthog_mcp.tool.persons import event_properties, find_profile, shown_ids
+from posthog_mcp.tool.error_issues import issue_id
+from posthog_mcp.tool.filter_rows import filtered_by
+from posthog_mcp.tool.persons import ABOUT_IDS, event_properties, find_profile, shown_ids
 from posthog_mcp.tool.selecting import RowCursor, cursor_of, read_cursor
 from posthog_mcp.tool.times import Moment, iso, parse_time
 
@@ -54,7 +55,7 @@ class ListRecordings(ProjectInput):
     @field_validator("error_id")
     @classmethod
     def _uuid(cls, value: str) -> str:
-        return str(UUID(value)) if value else ""
+        return issue_id(value) if value else ""
 
 
 @tool(
@@ -78,7 +79,9 @@ async def list_recordings(ctx: Context, args: ListRecordings) -> Table:
     }
     page = await ctx.api.get(_LIST, query=query, project_id=project.id)
     return Table(
-        about=[f"Recordings of project {project} that started {since} to {until}, by {args.order}."],
+        about=[
+            f"Recordings of project {project} that started {since} to {until}, by {args.order}.{_told(args)}"
+        ],
         columns=[
             "id", "start", "seconds", "active_seconds", "clicks", "keypresses", "console_errors", "person",
             "start_url",
@@ -89,9 +92,20 @@ async def list_recordings(ctx: Context, args: ListRecordings) -> Table:
         outsiders=frozenset({"id", "person", "start_url"}),
         empty=[
             "Widen the period, which counts from the start of a session, or drop a filter.",
+            ABOUT_IDS if args.person else "",
             "Recordings are made by PostHog's web and mobile SDKs alone, where the project has them on.",
         ],
     )  # fmt: skip
+
+
+def _told(args: ListRecordings) -> str:
+    given = {"person": args.person, "event": args.event, "error": args.error_id}
+    return filtered_by(
+        (),
+        *(f"{name} {value}" for name, value in given.items() if value),
+        "errors in the console" if args.console_errors else "",
+        f"at least {args.min_seconds} s" if args.min_seconds else "",
+    )
 
 
 async def _filters(ctx: Context, project: Project, args: ListRecordings) -> Json:

@@ -5,9 +5,9 @@ from typing import Any, Literal
 from pydantic import Field, field_validator
 
 from posthog_mcp.render import Table
-from posthog_mcp.tool import Access, Context, ProjectInput, tool
+from posthog_mcp.tool import Access, Context, ProjectInput, ToolFailure, tool
 from posthog_mcp.tool.asking import answer_of
-from posthog_mcp.tool.filter_rows import EventFilterRow, EventFilterRows
+from posthog_mcp.tool.filter_rows import EventFilterRow, EventFilterRows, filtered_by
 from posthog_mcp.tool.filters import posthog_filter
 from posthog_mcp.tool.times import Moment, iso, parse_time
 
@@ -95,6 +95,8 @@ async def query_web(ctx: Context, args: QueryWeb) -> Table:
     """Visitors, views, sessions, duration and bounce rate of a site, or visitors by page, source, device."""
     project = await ctx.project(args)
     now = ctx.now()
+    if args.date_to and parse_time(args.date_to, now) < parse_time(args.date_from, now):
+        raise ToolFailure("Nothing was asked.", "date_to is before date_from.", "Correct one of them.")
     dates = {"date_from": _date(args.date_from, now), "date_to": _date(args.date_to, now) or None}
     query: Json = {
         "kind": "WebOverviewQuery",
@@ -116,10 +118,12 @@ async def query_web(ctx: Context, args: QueryWeb) -> Table:
         if args.by in _WITH_BOUNCES and not args.goal:
             query["includeBounceRate"] = True
     answer = await answer_of(ctx, project, query)
-    told = [f"Web analytics of project {project}, {_period(answer, args)}."]
+    about = [f"Web analytics of project {project}, {_period(answer, args)}.{filtered_by(args.filters)}"]
+    if args.goal and not _converted(answer):
+        about.append(f"Nobody did `{args.goal}`: list_definitions has the exact names of events.")
     if args.by == "overview":
-        return _overview(answer, told, compare=args.compare)
-    return _breakdown(answer, told, args)
+        return _overview(answer, about, compare=args.compare)
+    return _breakdown(answer, about, args)
 
 
 def _date(words: str, now: Any) -> str:
@@ -135,7 +139,17 @@ def _period(answer: Json, args: QueryWeb) -> str:
     return f"{start} to {end} ({zone}){', beside the period before' if args.compare else ''}"
 
 
-def _overview(answer: Json, told: list[str], *, compare: bool) -> Table:
+def _converted(answer: Json) -> bool:
+    """Whether anybody reached the goal."""
+    results: list[Any] = answer.get("results") or []
+    names: list[str] = answer.get("columns") or []
+    if not names:
+        return any(item["key"] == "total conversions" and item.get("value") for item in results)
+    place = names.index(f"{_PREFIX}total_conversions")
+    return any((row[place][0] if isinstance(row[place], list) else row[place]) for row in results)
+
+
+def _overview(answer: Json, about: list[str], *, compare: bool) -> Table:
     items: list[Json] = answer.get("results") or []
     rows: list[list[Any]] = []
     for item in items:
@@ -146,8 +160,8 @@ def _overview(answer: Json, told: list[str], *, compare: bool) -> Table:
         rows.append(row)
     names = ["measure", "value", *(["before", "change"] if compare else [])]
     if items and not items[0].get("value"):
-        told = [*told, *_EMPTY]
-    return Table(about=told, columns=names, rows=rows, empty=_EMPTY)
+        about = [*about, *_EMPTY]
+    return Table(about=about, columns=names, rows=rows, empty=_EMPTY)
 
 
 def _measured(value: float | None, item: Json) -> str | None:
@@ -162,7 +176,7 @@ def _measured(value: float | None, item: Json) -> str | None:
             return f"{value:g}"
 
 
-def _breakdown(answer: Json, told: list[str], args: QueryWeb) -> Table:
+def _breakdown(answer: Json, about: list[str], args: QueryWeb) -> Table:
     found: list[list[Any]] = answer.get("results") or []
     columns: list[str] = answer.get("columns") or []
     names = [name.removeprefix(_PREFIX) for name in columns]
@@ -172,7 +186,7 @@ def _breakdown(answer: Json, told: list[str], args: QueryWeb) -> Table:
         words = name.replace("_", " ")
         headings += [words, f"{words} before"] if args.compare else [words]
     return Table(
-        about=told,
+        about=about,
         columns=headings,
         rows=[_row(row, names.index(_VALUE), shown, compare=args.compare) for row in found],
         more=lambda count: f"offset={args.offset + count}",

@@ -95,3 +95,10 @@ async def test_a_trace_that_is_not_there_is_said_so(agent, name):
     refusal = await agent.refusal("get_llm_trace", trace_id=f"../{name}")
     assert f"There is no trace ../{name}" in refusal
     assert "list_llm_traces" in refusal
+
+
+async def test_traces_that_are_not_found_say_what_was_looked_for_and_where_ids_are(agent, name):
+    filters = [{"property": "$ai_model", "value": name}]
+    text = await agent.ask("list_llm_traces", person="ann@example.com", errors_only=True, filters=filters)
+    assert f"Filtered by $ai_model exact {name} (event); person ann@example.com; with an error." in text
+    assert "find_persons has the ids of a person, by email or name." in text

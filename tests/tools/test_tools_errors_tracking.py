@@ -227,7 +227,7 @@ async def test_an_error_that_is_not_there_is_said_so_with_where_the_ids_are(agen
     [
         ("get_error", {"error_id": "../flags"}, "list_errors has them"),
         ("update_error", {"error_id": MISSING}, "give status, assign_to"),
-        ("list_errors", {"date_from": "-1d", "date_to": "-2d"}, "date_from is not before date_to"),
+        ("list_errors", {"date_from": "-1d", "date_to": "-2d"}, "is not before date_to, 2"),
     ],
 )
 async def test_what_cannot_be_meant_is_refused(agent, tool, arguments, said):
@@ -254,3 +254,52 @@ async def test_an_exception_of_posthogs_own_sdk_is_told_with_its_place(agent, sa
     assert exception["frames"][-1].endswith("sdk_errors.py:10 pay")
     assert error["people"][0]["distinct_ids"] == [name]
     assert [(flag["flag"], flag["value"]) for flag in error["flags"]] == [("checkout", "test")]
+
+
+@pytest.mark.usefixtures("cart")
+async def test_a_period_without_the_error_says_how_to_find_it(agent, name):
+    error = await agent.record(
+        "get_error", error_id=await error_id(agent, name), date_from="2026-03-01", date_to="2026-03-02"
+    )
+    assert (error["occurrences"], error["note"]) == (
+        0,
+        "It did not happen in the period: give an earlier date_from.",
+    )
+
+
+@pytest.mark.usefixtures("cart")
+async def test_what_is_filled_in_empty_is_left_out(agent, name):
+    filled = {"date_from": "", "date_to": "", "status": "", "limit": "", "filters": "", "order": ""}
+    assert len(await agent.rows("list_errors", search=f'"{name}"', **filled)) == 1
+
+
+async def test_a_list_says_what_it_was_filtered_by(agent, name):
+    filters = [{"property": "$lib", "value": name}]
+    text = await agent.ask("list_errors", search="total", filters=filters)
+    assert f'Filtered by $lib exact {name} (event); words "total".' in text
+
+
+@pytest.mark.usefixtures("cart")
+async def test_a_dry_run_of_a_change_shows_its_requests(agent, name):
+    found = await error_id(agent, name)
+    planned = await agent.record(
+        "update_error", error_id=found, status="resolved", assign_to="me", dry_run=True
+    )
+    path = f"PATCH /api/projects/1/error_tracking/issues/{found}/"
+    assert planned["requests"] == {
+        path: {"status": "resolved"},
+        f"{path}assign/": {"assignee": {"type": "user", "id": 1}},
+    }
+
+
+@pytest.mark.usefixtures("cart")
+async def test_a_change_to_what_is_so_already_is_not_sent(agent, name):
+    found = await error_id(agent, name)
+    kept = await agent.record("update_error", error_id=found, status="active")
+    assert kept["changed"] == "nothing: it is so already"
+    assert "change" not in kept
+
+
+async def test_a_name_that_nobody_can_see_is_refused(agent):
+    words = await agent.refusal("update_error", error_id=MISSING, name="\u200b ")
+    assert "`name` has no character that can be seen" in words

@@ -140,3 +140,12 @@ async def test_a_session_without_a_recording_is_said_so(agent, name):
 
 async def test_an_id_with_a_path_in_it_is_refused(agent):
     assert "letters, digits" in await agent.refusal("get_recording", recording_id="../feature_flags")
+
+
+async def test_a_recording_that_is_not_found_says_what_was_looked_for_and_where_ids_are(agent, name):
+    text = await agent.ask("list_recordings", person=f"{name}@example.com", min_seconds=5)
+    assert f"Filtered by person {name}@example.com; at least 5 s." in text
+    assert "find_persons has the ids of a person, by email or name." in text
+    assert "is no id of an error: list_errors has them" in await agent.refusal(
+        "list_recordings", error_id="TypeError"
+    )

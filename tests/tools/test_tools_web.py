@@ -122,3 +122,27 @@ async def test_what_web_analytics_cannot_look_at_is_refused(agent):
     wrong = [{"property": "beta", "on": "flag", "value": "true"}]
     assert "not on flag" in await agent.refusal("query_web", filters=wrong)
     assert "is no time" in await agent.refusal("query_web", date_from="lately")
+
+
+@pytest.mark.usefixtures("visits")
+async def test_a_row_is_on_the_event_unless_it_says_otherwise_and_is_told(agent, name):
+    filters = [{"property": "$host", "value": f"{name}.test"}]
+    text = await agent.ask("query_web", date_from="2026-03-09", date_to="2026-03-09", filters=filters)
+    assert f"Filtered by $host exact {name}.test (event)." in text
+    assert "\nvisitors\t2\n" in text
+
+
+@pytest.mark.usefixtures("visits")
+@pytest.mark.parametrize("by", ["overview", "page"])
+@pytest.mark.parametrize("compare", [False, True])
+async def test_a_goal_that_nobody_reached_may_be_a_wrong_name(agent, name, by, compare):
+    period = {"date_from": "2026-03-09", "date_to": "2026-03-09", "filters": here(name), "compare": compare}
+    assert "Nobody did `bye`: list_definitions has" in await agent.ask(
+        "query_web", by=by, goal="bye", **period
+    )
+    assert "Nobody did" not in await agent.ask("query_web", by=by, goal="$pageview", **period)
+
+
+async def test_a_period_that_ends_before_it_starts_is_refused(agent):
+    words = await agent.refusal("query_web", date_from="2026-03-09", date_to="2026-03-01")
+    assert words == "Nothing was asked. date_to is before date_from. Correct one of them."
