@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
 
-from posthog_mcp.api.errors import MissingScope, PostHogError
+from posthog_mcp.api.errors import MissingScope, NotFound, PostHogError
 from posthog_mcp.journal import Journal
 from posthog_mcp.outbox import Outbox, OutboxUnusable
 from posthog_mcp.safety import clean
@@ -205,6 +205,12 @@ class Context:
             except MissingScope:
                 # A key for queries alone may not read the project's name: the id is enough to work with.
                 known = Project(project_id)
+            except NotFound:
+                raise ToolFailure(
+                    f"There is no project {project_id}.",
+                    "It was deleted, or the personal key cannot see it.",
+                    "list_projects shows those it sees.",
+                ) from None
             self.services.projects[project_id] = known
         return known
 

@@ -35,7 +35,11 @@ async def properties_of(ctx: Context, project: Project, owner: str) -> Json:
     """
     if owner in _WITHOUT_GROUP:
         return {"type": owner}
-    return {"type": "group", "group_type_index": await group_index(ctx, project, owner)}
+    try:
+        return {"type": "group", "group_type_index": await group_index(ctx, project, owner)}
+    except ToolFailure as failure:
+        next_step = f"{failure.next_step} Of one event: describe_schema."
+        raise ToolFailure(failure.what, failure.why, next_step) from None
 
 
 async def find_event(ctx: Context, project: Project, name: str) -> Json:

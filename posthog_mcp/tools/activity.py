@@ -4,9 +4,11 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from posthog_mcp.api.errors import NotFound
 from posthog_mcp.render import Table
-from posthog_mcp.tool import Access, Context, ProjectInput, ToolFailure, tool
+from posthog_mcp.tool import Access, Context, Project, ProjectInput, ToolFailure, tool
 from posthog_mcp.tool.difference import in_words
+from posthog_mcp.tool.flags import find_flag
 
 Json = dict[str, Any]
 _PROJECT = "/api/projects/{project_id}/"
@@ -51,20 +53,21 @@ class ListActivity(ProjectInput):
 async def list_activity(ctx: Context, args: ListActivity) -> Table:
     """List who changed what in the project, newest first: people in PostHog, keys, PostHog itself."""
     project = await ctx.project(args)
-    scope, own = _KINDS[args.kind]
-    if args.object_id and not scope:
+    if args.object_id and args.kind == "any":
         raise ToolFailure(
             f"The activity of {args.object_id} was not looked up.",
             "An id means an object only together with its kind.",
             "Give kind as well, such as feature_flag.",
         )
-    if args.object_id and own:
-        query: Json = {"limit": args.limit, "page": args.page}
-        answer = await ctx.api.get(f"{_PROJECT}{own}", query=query, project_id=project.id, id=args.object_id)
-    else:
-        query = {"page": args.page, "page_size": args.limit, "scope": scope or None}
-        query["item_id"] = args.object_id or None
-        answer = await ctx.api.get(f"{_PROJECT}activity_log/", query=query, project_id=project.id)
+    try:
+        answer = await _answer(ctx, project, args)
+    except NotFound:
+        asked = f"page {args.page} of the activity" if args.page > 1 else f"{args.kind} {args.object_id}"
+        raise ToolFailure(
+            f"There is no {asked} in project {project}.",
+            "It is past the end, or the id is another's.",
+            "Begin at page 1; leave out object_id to see what was deleted.",
+        ) from None
     entries: list[Json] = answer["results"]
     about = f"Activity of {args.kind} {args.object_id} in" if args.object_id else "Activity in"
     return Table(
@@ -79,6 +82,18 @@ async def list_activity(ctx: Context, args: ListActivity) -> Table:
         else frozenset(),
         empty=["Leave out kind and object_id to see all. A plan may limit how far back the log goes."],
     )
+
+
+async def _answer(ctx: Context, project: Project, args: ListActivity) -> Json:
+    scope, own = _KINDS[args.kind]
+    object_id = args.object_id
+    if object_id and args.kind == "feature_flag" and not object_id.isdecimal():
+        object_id = str((await find_flag(ctx, project, object_id))["id"])
+    if object_id and own:
+        query: Json = {"limit": args.limit, "page": args.page}
+        return await ctx.api.get(f"{_PROJECT}{own}", query=query, project_id=project.id, id=object_id)
+    query = {"page": args.page, "page_size": args.limit, "scope": scope or None, "item_id": object_id or None}
+    return await ctx.api.get(f"{_PROJECT}activity_log/", query=query, project_id=project.id)
 
 
 def _row(entry: Json) -> list[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, cast
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from posthog_mcp.api.requests import path_of
 from posthog_mcp.render import Record, Table, Text
@@ -78,6 +78,11 @@ class ReadEndpoint(ProjectInput):
         default_factory=list, max_length=50, description="Only these fields of each object."
     )
 
+    @field_validator("fields")
+    @classmethod
+    def _apart(cls, value: list[str]) -> list[str]:
+        return [name.strip() for names in value for name in names.split(",")]
+
 
 @tool(area="api", access=Access.READ, title="Read an endpoint", default=False)
 async def read_endpoint(ctx: Context, args: ReadEndpoint) -> Table | Text:
@@ -96,9 +101,17 @@ async def read_endpoint(ctx: Context, args: ReadEndpoint) -> Table | Text:
     about = f"{asked.endpoint.method} {path_of(asked.endpoint, asked.params)}"
     where = f", project {asked.project}" if asked.project else ""
     listed, total = _objects(answer)
+    if unknown := _not_fields(args.fields, [answer] if listed is None else listed):
+        where += f", without {', '.join(unknown)}: there is no such field"
     if listed is None:
         return Text(f"{about}{where}.", dumps(_only(answer, args.fields)))
     return _table(f"{about}{where}.", [_only(one, args.fields) for one in listed], total, args.query)
+
+
+def _not_fields(names: list[str], found: list[Any]) -> list[str]:
+    """The names that are no field of any object found, if there are objects."""
+    fields = {field for one in found if isinstance(one, dict) for field in cast("Json", one)}
+    return [name for name in names if name not in fields] if fields else []
 
 
 def _objects(answer: Any) -> tuple[list[Json] | None, int | None]:

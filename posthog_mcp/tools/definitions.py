@@ -59,7 +59,7 @@ async def list_definitions(ctx: Context, args: ListDefinitions) -> Table:
         page = await ctx.api.get(PROPERTIES, query=query, project_id=project.id)
         columns = ["name", "type", "marks", "tags", "description"]
         rows = [[one["name"], one.get("property_type"), *_noted(one)] for one in page["results"]]
-        what = f"Properties of {args.of}s, project {project}."
+        what = f"Properties of every {args.of}, project {project}."
     return Table(
         about=[what],
         columns=columns,
@@ -114,6 +114,11 @@ class UpdateDefinition(ProjectInput):
             raise ValueError("`property_type` and `of` go with `kind` property")
         if self.tags and self.no_tags:
             raise ValueError("give either `tags` or `no_tags`")
+        if not _changes(self):
+            raise ValueError(
+                "changes nothing: give description, tags, verified, hidden or property_type; "
+                "no_tags takes the tags off"
+            )
         return self
 
 

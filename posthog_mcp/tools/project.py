@@ -97,9 +97,10 @@ class GetGuide(Input):
     @field_validator("guide")
     @classmethod
     def _exists(cls, value: str) -> str:
-        if value and value not in guides.names():
-            raise ValueError(f"there is no guide `{value}`; there are {', '.join(guides.names())}")
-        return value
+        name = "-".join(value.lower().replace("_", " ").split())
+        if name and name not in guides.names():
+            raise ValueError(f"is no guide; there are {', '.join(guides.names())}")
+        return name
 
 
 @tool(area="project", access=Access.READ, title="Get a guide", keys=())

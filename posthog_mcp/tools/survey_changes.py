@@ -144,6 +144,12 @@ async def update_survey(ctx: Context, args: UpdateSurvey) -> Record:
         body["targeting_flag_filters"] = filters
     if args.everyone and survey.get("targeting_flag"):
         body["remove_targeting_flag"] = True
+    if not (body or args.state or args.everyone):
+        raise ToolFailure(
+            "The survey was not changed.",
+            "No argument says how.",
+            "Give state, or a field's new value.",
+        )
     changed = difference(_shown(survey, body), body)
     if args.dry_run:
         request = f"PATCH {ONE.format(project_id=project.id, id=survey['id'])}"

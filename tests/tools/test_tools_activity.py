@@ -80,3 +80,24 @@ async def test_what_is_not_there_says_what_to_try(agent):
     text = await agent.ask("list_activity", kind="dashboard", object_id="999999")
     assert "No rows." in text
     assert "Leave out kind and object_id to see all." in text
+
+
+async def test_a_flag_is_named_by_its_key(agent, name):
+    await agent.record("create_flag", key=name)
+    [row] = await agent.rows("list_activity", kind="feature_flag", object_id=name)
+    assert row[OBJECT].startswith(f"{name} (")
+    words = await agent.refusal("list_activity", kind="feature_flag", object_id=f"no-{name}")
+    assert f"There is no flag `no-{name}` in project" in words
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"page": 900}, "There is no page 900 of the activity in project"),
+        ({"kind": "feature_flag", "object_id": "99999"}, "There is no feature_flag 99999 in project"),
+    ],
+)
+async def test_what_is_not_there_is_said_with_what_to_do(agent, asked, said):
+    words = await agent.refusal("list_activity", **asked)
+    assert words.startswith(said)
+    assert words.endswith("Begin at page 1; leave out object_id to see what was deleted.")

@@ -254,3 +254,11 @@ async def test_an_instance_that_does_not_describe_itself_is_told(
     await forget(sandbox)
     assert "does not describe its API" in refusal
     assert "query_hogql" in refusal
+
+
+async def test_fields_come_apart_at_commas_and_unknown_ones_are_said(server: Server, name: str):
+    await server.ok("write_endpoint", endpoint=f"POST {ACTIONS}", body={"name": name, "steps": []})
+    query = {"search": name}
+    text = (await server.answer("read_endpoint", endpoint=ACTIONS, query=query, fields="id, name,nme")).text
+    assert "without nme: there is no such field." in text
+    assert "\nid\tname\n" in text

@@ -172,7 +172,7 @@ async def test_the_list_says_who_changed_what_with_which_tool(agent, name):
     assert len(await agent.rows("list_changes", kind="annotation")) == 1
     assert "2 of 3 rows. For the rest: offset=2" in await agent.ask("list_changes", limit=2)
     assert await agent.rows("list_changes", limit=2, offset=2) == rows[2:]
-    assert "Nothing was changed" in await agent.ask("list_changes", since="2099-01-01")
+    assert "No change fits" in await agent.ask("list_changes", since="2099-01-01")
 
 
 async def test_what_posthog_refuses_is_no_change(agent, name):
@@ -287,3 +287,8 @@ async def test_without_the_redis_of_all_machines_changes_go_on_and_the_list_says
         undone = await client.call_tool("undo_change", {"change": made["change"]})
         assert not undone.is_error, undone.content
     await app.close()
+
+
+async def test_a_filter_that_fits_no_change_is_said_to_be_the_reason(agent, name):
+    await agent.record("create_flag", key=name)
+    assert "leave out kind and since" in await agent.ask("list_changes", kind="flags")

@@ -109,3 +109,18 @@ async def test_arguments_that_do_not_go_together_are_refused(agent):
     assert "either `tags` or `no_tags`" in await agent.refusal(
         "update_definition", kind="event", name="x", tags=["a"], no_tags=True
     )
+
+
+async def test_a_change_that_names_none_is_refused_rather_than_said_to_be_done(agent, name):
+    await send(agent, name)
+    await agent.record("update_definition", kind="event", name=name, tags=["kept"])
+    for nothing in ({}, {"tags": []}, {"tags": ""}):
+        words = await agent.refusal("update_definition", kind="event", name=name, **nothing)
+        assert "Changes nothing: give description" in words
+        assert "no_tags takes the tags off" in words
+    assert (await agent.record("update_definition", kind="event", name=name, no_tags=True))["changed"]
+
+
+async def test_properties_of_an_event_are_found_elsewhere(agent, name):
+    words = await agent.refusal("list_definitions", kind="properties", of=name)
+    assert words.endswith("Of one event: describe_schema.")

@@ -325,3 +325,8 @@ async def test_a_server_that_may_write_can_stop_a_survey_and_not_start_one(sandb
     await app.close()
     assert "update_survey" in listed
     assert listed.isdisjoint({"launch_survey", "delete_survey"})
+
+
+async def test_a_change_of_a_survey_that_says_nothing_is_refused(agent, name):
+    await agent.record("create_survey", name=name, questions=[WHY])
+    assert "No argument says how." in await agent.refusal("update_survey", survey=name)
