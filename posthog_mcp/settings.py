@@ -292,7 +292,7 @@ VARIABLES: tuple[Variable, ...] = (
     Variable(
         PREFIX + "REDIS_URL",
         "redis_url",
-        read.secret_url("redis", "rediss", "unix"),
+        read.redis_url,
         "Redis or Valkey shared by several machines",
         secret=True,
     ),

@@ -1,6 +1,7 @@
 """Text to value: how each setting is read. A ValueError says what is valid, without the value itself."""
 
 import difflib
+import importlib.util
 import math
 import re
 from collections.abc import Callable
@@ -178,6 +179,13 @@ def url(*schemes: str) -> Callable[[str], str]:
 def secret_url(*schemes: str) -> Callable[[str], SecretStr]:
     """Like `url`, for URLs that may hold a password."""
     return lambda text: SecretStr(url(*schemes)(text))
+
+
+def redis_url(text: str) -> SecretStr:
+    """Read the URL of a Redis, which needs its client."""
+    if importlib.util.find_spec("redis") is None:
+        raise ValueError("it needs the redis extra: pip install 'posthog-mcp[redis]'")
+    return secret_url("redis", "rediss", "unix")(text)
 
 
 def secrets(text: str) -> tuple[SecretStr, ...]:

@@ -148,6 +148,9 @@ class Source:
             raise Rejected(line.problem)
         fields = line.fields
         name = fields.get("event") or self._form.event
+        if not name:
+            named = ", --map event=COLUMN says which column it is" if self._csv else ""
+            raise Rejected(f"has no `event`; --event NAME gives one to all that have none{named}")
         if not isinstance(name, str) or not 0 < len(name) <= _LONGEST:
             raise Rejected("`event` must be a name of at most 200 characters")
         moment = _moment(fields.get("timestamp"), self._form.timestamp)

@@ -6,6 +6,8 @@ import logging
 from posthog_mcp.outbox import Outbox
 from posthog_mcp.settings import OutboxPlace, Settings, SettingsError, environment
 
+ROOM = "Make room on the disk, or set POSTHOG_MCP_DATA_DIR to a directory that can be written."
+
 
 def load() -> Settings:
     """The settings of the environment.

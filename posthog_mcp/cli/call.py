@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from posthog_mcp.server.dispatch import Answer
     from posthog_mcp.tool import Question
 
+_EXAMPLE = """Write one in quotes, such as '{"limit": 5}', or - to read it from standard input."""
+
 
 def add_parser(subparsers: Subparsers) -> None:
     """Add the command and its options."""
@@ -74,9 +76,9 @@ def _arguments(text: str) -> dict[str, Any]:
     try:
         value = json.loads(text)
     except ValueError as error:
-        raise SettingsError([f"The arguments are not JSON: {error}"]) from None
+        raise SettingsError([f"The arguments are not JSON: {error}. {_EXAMPLE}"]) from None
     if not isinstance(value, dict):
-        raise SettingsError(['The arguments must be a JSON object, such as {"limit": 5}.'])
+        raise SettingsError([f"The arguments must be a JSON object. {_EXAMPLE}"])
     return value  # pyright: ignore[reportUnknownVariableType] - JSON; the tool checks it
 
 

@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING
 
 from posthog_mcp.api import PostHogClient, PostHogError
 from posthog_mcp.cli._lines import Form, Line, Rejected, Source
-from posthog_mcp.cli._outbox import load, open_outbox
+from posthog_mcp.cli._outbox import ROOM, load, open_outbox
 from posthog_mcp.cli._progress import Progress
 from posthog_mcp.cli._start import refuse
 from posthog_mcp.outbox import Event, Mark, Outbox, OutboxFull, OutboxUnusable
@@ -100,7 +100,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _reason(error: Exception) -> str:
-    return f"Cannot read {error.filename}: {error.strerror}." if isinstance(error, OSError) else str(error)
+    if isinstance(error, OSError):
+        return f"Cannot read {error.filename}: {error.strerror}."
+    return f"{error} {ROOM}" if isinstance(error, OutboxUnusable) else str(error)
 
 
 def _form(args: argparse.Namespace) -> Form:

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import gc
 import importlib
 import pkgutil
+import re
 import sys
+from typing import TYPE_CHECKING, NoReturn
 
 from posthog_mcp import __version__, cli
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _DEFAULT = "serve"
 
@@ -26,7 +32,10 @@ def run(arguments: list[str] | None = None) -> int:
     if not given or (given[0].startswith("-") and given[0] not in ("-h", "--help", "--version")):
         given = [_DEFAULT, *given]  # hosts are told to start the program, often with options alone
     chosen = given[0] if given[0] in _commands() else None
-    parsed = _parser([chosen] if chosen else _commands()).parse_args(given)
+    parser, commands = _parser([chosen] if chosen else _commands())
+    parsed, unknown = parser.parse_known_args(given)
+    if unknown:
+        _refuse(commands[given[0]], unknown)
     gc.freeze()  # what was imported stays; looking through it again would only cost
     gc.enable()
     return int(parsed.run(parsed))
@@ -37,8 +46,24 @@ def _commands() -> list[str]:
     return [name.rstrip("_") for name in names if name != "main" and not name.startswith("_")]
 
 
-def _parser(commands: list[str]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+class _Parser(argparse.ArgumentParser):
+    """Says with each error where help is; the parsers of the commands are of the same kind."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(2, f"{self.prog}: {message.rstrip('.')}. `{self.prog} --help` says more.\n")
+
+
+def _refuse(command: argparse.ArgumentParser, unknown: list[str]) -> NoReturn:
+    known = re.findall(r"--[a-z-]+", command.format_help())
+    near = difflib.get_close_matches(unknown[0], known, n=1)
+    hint = f" (did you mean {near[0]}?)" if near else ""
+    command.error(f"there is no argument {' '.join(unknown)}{hint}")
+
+
+def _parser(commands: list[str]) -> tuple[_Parser, Mapping[str, argparse.ArgumentParser]]:
+    """A parser of these commands, and those of the commands by name."""
+    parser = _Parser(
         prog="posthog-mcp",
         description="MCP server for PostHog. Without a command it serves over standard input and output.",
         allow_abbrev=False,
@@ -48,4 +73,4 @@ def _parser(commands: list[str]) -> argparse.ArgumentParser:
     for name in commands:
         file = "import_" if name == "import" else name  # `import` is a word of Python
         importlib.import_module(f"{cli.__name__}.{file}").add_parser(subparsers)
-    return parser
+    return parser, subparsers.choices

@@ -9,7 +9,7 @@ import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from posthog_mcp.cli._outbox import load, open_outbox, seconds
+from posthog_mcp.cli._outbox import ROOM, load, open_outbox, seconds
 from posthog_mcp.cli._start import refuse
 from posthog_mcp.outbox import Outbox, OutboxUnusable, Status
 from posthog_mcp.settings import SettingsError
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     except SettingsError as error:
         return refuse(error)
     except OutboxUnusable as error:
-        print(f"posthog-mcp: {error}", file=sys.stderr)
+        print(f"posthog-mcp: {error} {ROOM}", file=sys.stderr)
         return 2
 
 

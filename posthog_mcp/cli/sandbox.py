@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from posthog_mcp.cli import port
+
 if TYPE_CHECKING:
     from posthog_mcp.cli import Subparsers
     from posthog_mcp.sandbox.http.throttles import LimitClass, Rate
@@ -27,7 +29,7 @@ def add_parser(subparsers: "Subparsers") -> None:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    parser.add_argument("--port", type=int, default=0, help="port; 0 for any free one (default)")
+    parser.add_argument("--port", type=port, default=0, help="port; 0 for any free one (default)")
     parser.add_argument(
         "--data", type=Path, metavar="DIR", help="keep everything here (default: nothing is kept)"
     )
@@ -85,7 +87,8 @@ def run(args: argparse.Namespace) -> int:
     except (EngineError, HalfSeededError, ListenError, SeedError) as error:
         return _failed(str(error), 1)
     except OSError as error:
-        return _failed(f"Cannot use {error.filename or 'the data directory'}: {error.strerror}.", 1)
+        where = error.filename or "the data directory"
+        return _failed(f"Cannot use {where}: {error.strerror}. Choose a directory that can be written.", 1)
     return 0
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from posthog_mcp.cli import port
 from posthog_mcp.cli._start import LateSandbox, add_options, load, refuse
 from posthog_mcp.server import log, stdio
 from posthog_mcp.server.app import App
@@ -39,7 +40,7 @@ def add_parser(subparsers: Subparsers) -> None:
     )
     parser.add_argument("--host", default="127.0.0.1", help="address for HTTP (default: %(default)s)")
     parser.add_argument(
-        "--port", type=int, default=8000, help="port for HTTP, 0 for any (default: %(default)s)"
+        "--port", type=port, default=8000, help="port for HTTP, 0 for any (default: %(default)s)"
     )
     add_options(parser)
     parser.set_defaults(run=run)
