@@ -288,7 +288,7 @@ async def test_a_field_that_posthog_does_not_have_is_refused_by_name(project: Pr
     assert "colour" in (await ask(project.api, query, 400))["detail"]
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 async def test_fields_together_are_answered_or_refused_but_never_break(project: Project, seed: int):
     draw = random.Random(seed)
     for name, table in TABLES.items():
@@ -302,7 +302,7 @@ async def test_fields_together_are_answered_or_refused_but_never_break(project: 
         assert reply.status_code in (200, 400), (name, query, reply.text)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 async def test_queries_without_sense_are_answered_or_refused_but_never_break(project: Project, seed: int):
     draw = random.Random(seed)
     answered = 0

@@ -14,7 +14,7 @@ from posthog_mcp.sandbox.seed import Answers, feedback, plan, product
 from posthog_mcp.settings import Settings
 
 Json = dict[str, Any]
-CALLS = 4
+CALLS = 2
 EVENTS = ["signed_up", "project_created", "feature_used", "$pageview", "purchase_completed", "nothing", ""]
 FILTERS = [
     {"property": "plan", "operator": "exact", "value": "team", "on": "person"},
