@@ -84,6 +84,7 @@ class Request:
         query: Query parameters.
         content: The body as it goes over the wire, None for none.
         headers: Header fields besides those that every call has.
+        answer_seconds: The most an answer may take once the request is sent; None for the time of the call.
     """
 
     endpoint: Endpoint
@@ -91,6 +92,7 @@ class Request:
     query: Mapping[str, object] = field(default_factory=dict[str, object])
     content: bytes | None = field(default=None, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    answer_seconds: float | None = None
 
 
 @dataclass
@@ -124,6 +126,7 @@ class _Trip:
     seconds: float
     ends: float
     patience: Patience
+    answer_seconds: float
     sent: bool = False
     attempts: int = 0
     waited: float = 0.0
@@ -183,6 +186,7 @@ class Caller:
             seconds=budget,
             ends=anyio.current_time() + budget,
             patience=patience.get() or Patience(min(self._wait_seconds, budget)),
+            answer_seconds=budget if request.answer_seconds is None else request.answer_seconds,
         )
         circuit = self._circuits.setdefault(asked.host, Circuit())
         # whoever sends events keeps them and has a schedule of its own
@@ -267,7 +271,7 @@ class Caller:
         """One attempt; a failure that another one may mend is given back."""
         trip.sent = True
         trip.attempts += 1
-        left = max(0.001, trip.ends - anyio.current_time())
+        left = max(0.001, min(trip.answer_seconds, trip.ends - anyio.current_time()))
         try:
             with request_span(asked, trip.attempts, trip.waited) as span:
                 raw = await self._transport.send(
@@ -277,7 +281,7 @@ class Caller:
         except TransportError as error:
             trip.sent = error.sent
             if error.kind == "timeout":
-                raise too_slow(asked, trip.seconds, sent=error.sent) from error
+                raise too_slow(asked, min(trip.seconds, trip.answer_seconds), sent=error.sent) from error
             failure = no_answer(asked, error)
             failure.__cause__ = error
             if isinstance(failure, errors.Unreachable):

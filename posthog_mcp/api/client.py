@@ -138,6 +138,7 @@ class PostHogClient:
         body: Any = None,
         headers: Mapping[str, str] | None = None,
         seconds: float | None = None,
+        answer_seconds: float | None = None,
     ) -> Answer:
         """Call an endpoint and get the whole answer, status and header fields included.
 
@@ -148,11 +149,11 @@ class PostHogClient:
             body: JSON body; None sends none.
             headers: More header fields, such as `If-None-Match`; a 304 is then an answer, not an error.
             seconds: Time for this call instead of the client's.
+            answer_seconds: The most an answer may take once the request is sent, waits for limits left aside.
         """
         content = None if body is None else body_of(body)
-        return await self._caller.call(
-            Request(asked, params or {}, query or {}, content, headers or {}), seconds=seconds
-        )
+        request = Request(asked, params or {}, query or {}, content, headers or {}, answer_seconds)
+        return await self._caller.call(request, seconds=seconds)
 
     async def get(
         self,
@@ -161,6 +162,7 @@ class PostHogClient:
         *,
         query: Mapping[str, object] | None = None,
         seconds: float | None = None,
+        answer_seconds: float | None = None,
         **params: object,
     ) -> Any:
         """Read from a path template of the table, such as `/api/projects/{project_id}/cohorts/{id}/`.
@@ -169,12 +171,15 @@ class PostHogClient:
             path: The template, exactly as `api.endpoints` has it.
             query: Query parameters; None is left out, lists and objects are sent as JSON.
             seconds: Time for this call instead of the client's.
+            answer_seconds: See `call`.
             params: What fills the template.
 
         Returns:
             The parsed JSON.
         """
-        return (await self.call(endpoint("GET", path), params, query=query, seconds=seconds)).body
+        asked = endpoint("GET", path)
+        answer = await self.call(asked, params, query=query, seconds=seconds, answer_seconds=answer_seconds)
+        return answer.body
 
     async def post(
         self,
@@ -184,10 +189,15 @@ class PostHogClient:
         *,
         query: Mapping[str, object] | None = None,
         seconds: float | None = None,
+        answer_seconds: float | None = None,
         **params: object,
     ) -> Any:
         """Like `get`, with a JSON body; `None` sends none."""
-        return (await self.call(endpoint("POST", path), params, query=query, body=body, seconds=seconds)).body
+        asked = endpoint("POST", path)
+        answer = await self.call(
+            asked, params, query=query, body=body, seconds=seconds, answer_seconds=answer_seconds
+        )
+        return answer.body
 
     async def patch(self, path: str, body: Any, /, *, seconds: float | None = None, **params: object) -> Any:
         """Change the fields in `body` and leave the others."""

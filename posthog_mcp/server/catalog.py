@@ -71,6 +71,10 @@ class Catalogue:
         )
         return cls(shown, settings.access, settings.pinned_project_id is not None)
 
+    def shows(self, name: str) -> bool:
+        """Whether there is a tool of that name."""
+        return name in self._by_name
+
     def find(self, name: str) -> Listing:
         """The tool of that name.
 

@@ -6,6 +6,8 @@ import logging
 import secrets
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import anyio
@@ -24,6 +26,7 @@ from posthog_mcp.server.log import places
 from posthog_mcp.server.metrics import Metrics
 from posthog_mcp.server.traces import UNKNOWN, trace
 from posthog_mcp.tool import AnswerPending, Context, ToolFailure
+from posthog_mcp.tool.queries import STATUS_TOOL, StillRunning, handed_over, not_in_time
 from posthog_mcp.tool.recording import Recorder
 
 if TYPE_CHECKING:
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
     from posthog_mcp.server.catalog import Catalogue
     from posthog_mcp.settings import Settings
     from posthog_mcp.tool import Listing, Question, Services, Tool
+    from posthog_mcp.tool.handles import Ticket
 
 _log = logging.getLogger(__name__)
 
@@ -107,11 +111,12 @@ class Dispatcher:
             args = check(tool, arguments, self.catalogue.without(tool))
             with anyio.move_on_after(self._settings.call_seconds) as deadline:
                 context = Context(await self._services(), caller, tool=tool.name)
+                context.repeat = partial(self._again, context)
                 if report is not None:
                     context.report = report
                 if ask is not None:
                     context.ask = _without_haste(ask, deadline)
-                result = _past_the_end(await self._run(tool, context, args), args)
+                result = _past_the_end(await self._run(tool, context, args, arguments), args)
                 rendered = render(result, as_json=as_json or getattr(args, "format", "") == "json")
                 answer, outcome = self._kept(rendered.text, rendered.structured), "ok"
             if deadline.cancelled_caught:
@@ -136,18 +141,47 @@ class Dispatcher:
             self._tools[listing.name] = await anyio.to_thread.run_sync(listing.load)
         return self._tools[listing.name]
 
-    async def _run(self, tool: Tool, context: Context, args: Any) -> Result:
+    async def _run(self, tool: Tool, context: Context, args: Any, arguments: Mapping[str, Any]) -> Result:
         """Run a tool: its waits have one sum, its caller is told of them, and what it changes is recorded."""
-        _have_a_key(tool, context)
         told = waiting.set(context.waits)
         shared = patience.set(Patience(self._settings.call_seconds * WAIT_SHARE))
         recorder = witness.set(Recorder(context, reads_only=tool.read_only))
         try:
-            return _with_changes(await tool.run(context, args), context.recorded)
+            return await self._result(tool, context, args, arguments)
         finally:
             witness.reset(recorder)
             patience.reset(shared)
             waiting.reset(told)
+
+    async def _result(self, tool: Tool, context: Context, args: Any, arguments: Mapping[str, Any]) -> Result:
+        """What a tool answers, or what finds its query again where that takes longer than the call."""
+        _have_a_key(tool, context)
+        if tool.read_only:
+            # A call that goes on where another one ended asks the same, and that includes the time.
+            moment = context.now()
+            context.clock = lambda: moment
+        try:
+            return _with_changes(await tool.run(context, args), context.recorded)
+        except (StillRunning, ExceptionGroup) as error:
+            running = _innermost(error)
+            if not isinstance(running, StillRunning):
+                raise
+            # What changes something must not run twice.
+            if not tool.read_only or not self.catalogue.shows(STATUS_TOOL):
+                raise not_in_time(running) from None
+            given = {name: value for name, value in arguments.items() if name != "project_id"}
+            return handed_over(context, running, tool.name, given)
+
+    async def _again(self, context: Context, ticket: Ticket) -> Result:
+        """Run the call that handed out a handle once more, to the answer that it would have given."""
+        tool = await self._loaded(self.catalogue.find(ticket.tool))
+        withheld, arguments = self.catalogue.without(tool), dict(ticket.arguments)
+        if "project_id" in tool.input.model_fields and "project_id" not in withheld:
+            arguments["project_id"] = ticket.project_id
+        context.tool, context.resumes = tool.name, ticket
+        moment = datetime.fromtimestamp(ticket.moment, UTC)
+        context.clock = lambda: moment
+        return await self._result(tool, context, check(tool, arguments, withheld), arguments)
 
     def _kept(self, text: str, structured: dict[str, Any] | None) -> Answer:
         """An answer without keys that PostHog's objects or events may carry, and without people if so set."""

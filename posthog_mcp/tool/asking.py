@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from posthog_mcp.tool.context import ToolFailure
-from posthog_mcp.tool.queries import Running, run
+from posthog_mcp.tool.queries import answer_of
 from posthog_mcp.tool.times import iso, parse_time
 
 if TYPE_CHECKING:
@@ -38,25 +38,8 @@ def period(ctx: Context, date_from: str, date_to: str) -> tuple[str, str]:
     return iso(since.replace(microsecond=0)), iso(until.replace(microsecond=0) + timedelta(seconds=1))
 
 
-async def answer_of(ctx: Context, project: Project, query: Json) -> Json:
-    """The answer of a query object.
-
-    Raises:
-        ToolFailure: It takes longer than the call has time.
-        PostHogError: It was refused or failed.
-    """
-    answer = await run(ctx, project, query)
-    if isinstance(answer, Running):
-        raise ToolFailure(
-            "PostHog has not answered in time.",
-            f"Its query was still running after {answer.seconds} s.",
-            "Ask for a shorter period, or again in a minute.",
-        )
-    return answer
-
-
 async def rows_of(ctx: Context, project: Project, hogql: str, **values: Any) -> list[list[Any]]:
-    """The rows of a HogQL query; errors as `answer_of`.
+    """The rows of a HogQL query; errors as `queries.answer_of`.
 
     Args:
         ctx: The call.

@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 
     from posthog_mcp.api import PostHogClient
     from posthog_mcp.flags.definitions import DefinitionsSource
+    from posthog_mcp.render import Result
     from posthog_mcp.settings import Settings
     from posthog_mcp.tool.arguments import ProjectInput
+    from posthog_mcp.tool.handles import Ticket
 
 _LEAST_PROGRESS = 0.001
 
@@ -105,6 +107,10 @@ async def _cannot_ask(question: Question) -> str | None:
     )
 
 
+async def _cannot_repeat(ticket: Ticket) -> Result:
+    raise ToolFailure(f"{ticket.tool} cannot go on.", "It was not called by a server.", "Call it again.")
+
+
 @dataclass(slots=True)
 class Context:
     """What one call is handed.
@@ -114,7 +120,9 @@ class Context:
         caller: Name and version of the client that calls, as it says itself; for records, never for trust.
         report: Where progress goes.
         ask: Has the human type a name; gives what they typed, or None where they would not.
-        clock: The time now, with its zone.
+        repeat: Runs the call that handed out a handle once more, on the query that runs already.
+        resumes: What that handle stands for, in such a call.
+        clock: The time now, with its zone; in a call that changes nothing it stands still.
         furthest: The progress told last.
         tool: The tool's name.
         undoes: The number of the change that this call undoes; 0 for none.
@@ -125,6 +133,8 @@ class Context:
     caller: str = ""
     report: Callable[[float, float | None, str], Awaitable[None]] = _no_progress
     ask: Callable[[Question], Awaitable[str | None]] = _cannot_ask
+    repeat: Callable[[Ticket], Awaitable[Result]] = _cannot_repeat
+    resumes: Ticket | None = None
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     furthest: float = 0.0
     tool: str = ""
@@ -303,7 +313,7 @@ class Context:
             )
 
     def now(self) -> datetime:
-        """The time now, in UTC."""
+        """The time now, in UTC; in a call that changes nothing, when it began."""
         return self.clock()
 
     async def progress(self, done: float, total: float | None = None, message: str = "") -> None:

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 LIST = "/api/projects/{project_id}/experiments/"
 ONE = LIST + "{id}/"
-QUERY = "/api/projects/{project_id}/query/"
 RUNNING_TIME = LIST + "calculate_running_time/"
 _PAGE = 200
 _CALLED = "$feature_flag_called"

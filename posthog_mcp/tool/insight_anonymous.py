@@ -6,8 +6,9 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, cast
 
 from posthog_mcp.api.errors import PostHogError
-from posthog_mcp.tool.asking import period, rows_of
+from posthog_mcp.tool.asking import period
 from posthog_mcp.tool.context import ToolFailure
+from posthog_mcp.tool.queries import quick_answer_of
 
 if TYPE_CHECKING:
     from posthog_mcp.tool.context import Context, Project
@@ -36,9 +37,14 @@ async def anonymous_note(ctx: Context, project: Project, args: QueryFunnel, answ
         return []
     try:
         since, until = _period(ctx, args, answer)
-        rows = await rows_of(ctx, project, _QUERY, names=names, since=since, until=until)
+        values = {"names": names, "since": since, "until": until}
+        asked = {"kind": "HogQLQuery", "query": _QUERY, "values": values}
+        found = await quick_answer_of(ctx, project, asked)
     except (PostHogError, ToolFailure) as error:
         return [f"Whether steps are anonymous could not be looked up: {error}"]
+    if found is None:
+        return ["Whether steps are anonymous could not be looked up in time."]
+    rows: list[list[Any]] = found.get("results") or []
     shares = {str(event): float(share) for event, share in rows}
     mostly = [name for name in names if shares.get(name, 0) >= _MOSTLY]
     known = [name for name in names if name in shares and shares[name] < _HARDLY]

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any, cast
 from posthog_mcp.api.errors import NotFound
 from posthog_mcp.tool.insight_answers import adds_up, number, percent
 from posthog_mcp.tool.naming import only, unknown
+from posthog_mcp.tool.queries import at_once, in_background
 
 if TYPE_CHECKING:
     from posthog_mcp.tool.context import Context, Project
+    from posthog_mcp.tool.queries import Times
 
 LIST = "/api/projects/{project_id}/insights/"
 ONE = LIST + "{id}/"
@@ -20,47 +22,112 @@ _WRAPPERS = ("InsightVizNode", "DataVisualizationNode", "DataTableNode")
 _PAGE = 100
 _SHORT_ID = 8
 _LONGEST_QUERY = 800
+_COMPUTED = (
+    "columns", "hasMore", "is_cached", "last_refresh", "cache_target_age", "resolved_date_range", "timezone",
+)  # fmt: skip
 Json = dict[str, Any]
 
 
-async def find_insight(ctx: Context, project: Project, named: str, **query: Any) -> Json:
-    """The insight of an id, a short id or a name; `query` goes with the request that reads it.
+async def find_insight(
+    ctx: Context, project: Project, named: str, *, times: Times | None = None, **query: Any
+) -> Json:
+    """The insight of an id, a short id or a name.
+
+    Args:
+        ctx: The call.
+        project: Where to look.
+        named: Its id, short id or name.
+        times: The time of the request that reads it; None for what the call has.
+        query: Goes with that request.
 
     Raises:
         ToolFailure: There is none, or several of that name.
     """
+
+    async def read(number: object) -> Json:
+        return await ctx.api.get(ONE, query=query, project_id=project.id, id=number, **given)
+
+    given: Times = times or {}
+
     name = named.strip()
     if name.isdecimal():
         try:
-            return await ctx.api.get(ONE, query=query, project_id=project.id, id=name)
+            return await read(name)
         except NotFound:
             pass  # a name may be a number as well
     if len(name) == _SHORT_ID and name.isalnum():
         page = await ctx.api.get(LIST, query={"short_id": name, "basic": True}, project_id=project.id)
         if page["results"]:
-            return await ctx.api.get(ONE, query=query, project_id=project.id, id=page["results"][0]["id"])
+            return await read(page["results"][0]["id"])
     asked = {"search": name[:200], "limit": _PAGE, "basic": True}
     page = await ctx.api.get(LIST, query=asked, project_id=project.id)
-    found = _named("insight", name, page["results"], project)
-    return await ctx.api.get(ONE, query=query, project_id=project.id, id=found["id"])
+    return await read(_named("insight", name, page["results"], project)["id"])
 
 
-async def find_dashboard(ctx: Context, project: Project, named: str, **query: Any) -> Json:
-    """The dashboard of an id or a name, with its tiles.
+async def computed_insight(ctx: Context, project: Project, named: str, *, anew: bool) -> Json:
+    """An insight with its result, computed where PostHog has no fresh one; errors as `queries.answer_of`.
+
+    One request where PostHog answers soon. Where it does not, the insight's query runs as all others do.
+
+    Args:
+        ctx: The call.
+        project: Where to look.
+        named: Its id, short id or name.
+        anew: Compute it even where PostHog has a fresh result.
+    """
+
+    async def ask(query_id: str, times: Times) -> Json:
+        refresh = "force_blocking" if anew else "blocking"
+        asked = {"refresh": refresh, "client_query_id": query_id}
+        return await find_insight(ctx, project, named, times=times, **asked)
+
+    insight = None if ctx.resumes else await at_once(ctx, project, ask)
+    if insight is not None:
+        return insight
+    insight = await find_insight(ctx, project, named, basic=True)
+    answer = await in_background(ctx, project, insight["query"], anew=anew)
+    return {**insight, "result": answer["results"], **{name: answer.get(name) for name in _COMPUTED}}
+
+
+async def find_dashboard(
+    ctx: Context, project: Project, named: str, *, times: Times | None = None, **query: Any
+) -> Json:
+    """The dashboard of an id or a name, with its tiles; arguments as those of `find_insight`.
 
     Raises:
         ToolFailure: There is none, or several of that name.
     """
+
+    async def read(number: object) -> Json:
+        return await ctx.api.get(DASHBOARD, query=query, project_id=project.id, id=number, **given)
+
+    given: Times = times or {}
+
     name = named.strip()
     if name.isdecimal():
         try:
-            return await ctx.api.get(DASHBOARD, query=query, project_id=project.id, id=name)
+            return await read(name)
         except NotFound:
             pass  # a name may be a number as well
     asked = {"search": name[:200], "limit": _PAGE}
     page = await ctx.api.get(DASHBOARDS, query=asked, project_id=project.id)
-    found = _named("dashboard", name, page["results"], project)
-    return await ctx.api.get(DASHBOARD, query=query, project_id=project.id, id=found["id"])
+    return await read(_named("dashboard", name, page["results"], project)["id"])
+
+
+async def computed_dashboard(ctx: Context, project: Project, named: str, *, anew: bool) -> tuple[Json, bool]:
+    """A dashboard with the results of its tiles, and whether they are fresh.
+
+    PostHog computes all tiles in one request, and none of it in the background. Where that takes too long,
+    they are those that it has kept.
+    """
+
+    async def ask(query_id: str, times: Times) -> Json:
+        refresh = "force_blocking" if anew else "blocking"
+        asked = {"refresh": refresh, "client_query_id": query_id}
+        return await find_dashboard(ctx, project, named, times=times, **asked)
+
+    found = await at_once(ctx, project, ask)
+    return found or await find_dashboard(ctx, project, named, refresh="force_cache"), found is not None
 
 
 def _named(what: str, name: str, listed: list[Json], project: Project) -> Json:

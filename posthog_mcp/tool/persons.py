@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from pydantic import Field
 
 from posthog_mcp.tool.arguments import ProjectInput
-from posthog_mcp.tool.asking import answer_of
+from posthog_mcp.tool.queries import answer_of
 from posthog_mcp.tool.selecting import freshness, uuid_of
 from posthog_mcp.tool.short import Short
 from posthog_mcp.tool.times import iso

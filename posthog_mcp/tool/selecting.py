@@ -8,8 +8,8 @@ from uuid import UUID
 
 from pydantic import AfterValidator
 
-from posthog_mcp.tool.asking import answer_of
 from posthog_mcp.tool.context import ToolFailure
+from posthog_mcp.tool.queries import answer_of
 from posthog_mcp.tool.times import iso, parse_time
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ async def selected(ctx: Context, project: Project, text: str, values: Json) -> J
         values: What its placeholders stand for.
 
     Raises:
-        ToolFailure: It takes longer than the call has time.
+        StillRunning: It takes longer than the call has time.
         PostHogError: It was refused or failed.
     """
     return await answer_of(ctx, project, {"kind": "HogQLQuery", "query": text, "values": values})
@@ -44,8 +44,9 @@ async def select(ctx: Context, project: Project, text: str, values: Json) -> lis
 
 def freshness(answer: Json) -> str:
     """Words for an answer that PostHog had kept; empty for one that it worked out anew."""
-    kept = answer.get("is_cached") and answer.get("last_refresh")
-    return f" As PostHog knew it at {answer['last_refresh']}." if kept else ""
+    kept, until = answer.get("is_cached") and answer.get("last_refresh"), answer.get("cache_target_age")
+    told = f", and goes on answering until {until}" if until else ""
+    return f" As PostHog knew it at {kept}{told}." if kept else ""
 
 
 def within(ctx: Context, date_from: str, date_to: str) -> tuple[list[str], Json, str]:

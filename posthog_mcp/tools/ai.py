@@ -7,10 +7,11 @@ from pydantic import Field
 
 from posthog_mcp.render import Record, Table
 from posthog_mcp.tool import Access, Context, Project, ProjectInput, ToolFailure, tool
-from posthog_mcp.tool.asking import answer_of, period
+from posthog_mcp.tool.asking import period
 from posthog_mcp.tool.filter_rows import EventFilterRow, EventFilterRows, event_filters, filtered_by
 from posthog_mcp.tool.llm_traces import Spans, remarks, state_text
 from posthog_mcp.tool.persons import ABOUT_IDS, display_name, find_profile
+from posthog_mcp.tool.queries import answer_of
 from posthog_mcp.tool.times import Moment
 
 Json = dict[str, Any]

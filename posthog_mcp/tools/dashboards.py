@@ -10,6 +10,7 @@ from posthog_mcp.tool.insights import (
     DASHBOARD,
     DASHBOARDS,
     ONE,
+    computed_dashboard,
     find_dashboard,
     find_insight,
     headline,
@@ -71,8 +72,7 @@ class GetDashboard(ProjectInput):
 async def get_dashboard(ctx: Context, args: GetDashboard) -> Table:
     """One dashboard: a line for each tile with its headline number. A tile's whole numbers: get_insight."""
     project = await ctx.project(args)
-    refresh = "force_blocking" if args.refresh else "blocking"
-    found = await find_dashboard(ctx, project, args.dashboard, refresh=refresh)
+    found, fresh = await computed_dashboard(ctx, project, args.dashboard, anew=args.refresh)
     filters: Json = found.get("filters") or {}
     since = filters.get("date_from")
     period = f" Its period: {since} to {filters.get('date_to') or 'now'}." if since else ""
@@ -82,6 +82,9 @@ async def get_dashboard(ctx: Context, args: GetDashboard) -> Table:
         about=[
             f"{name_of(found)} ({found['id']}) of project {project}.{period} Page: {page}",
             str(found.get("description") or ""),
+            ""
+            if fresh
+            else "PostHog was too slow to compute it: what it had kept. get_insight computes one.",
         ],
         columns=["insight", "name", "kind", "result", "computed"],
         rows=[_tile(tile) for tile in tiles if not tile.get("deleted")],

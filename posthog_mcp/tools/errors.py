@@ -8,7 +8,7 @@ from posthog_mcp.api.errors import NotFound
 from posthog_mcp.render import Record, Table
 from posthog_mcp.safety import clean
 from posthog_mcp.tool import Access, Context, Project, ProjectInput, ToolFailure, tool
-from posthog_mcp.tool.asking import answer_of, period
+from posthog_mcp.tool.asking import period
 from posthog_mcp.tool.difference import difference
 from posthog_mcp.tool.error_impact import Impact, flags_in, people_by
 from posthog_mcp.tool.error_issues import (
@@ -21,6 +21,7 @@ from posthog_mcp.tool.error_issues import (
     trend,
 )
 from posthog_mcp.tool.filter_rows import EventFilterRow, EventFilterRows, event_filters, filtered_by
+from posthog_mcp.tool.queries import answer_of
 from posthog_mcp.tool.times import Moment
 
 Json = dict[str, Any]

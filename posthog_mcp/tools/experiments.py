@@ -13,7 +13,6 @@ from posthog_mcp.tool import Access, Context, Project, ProjectInput, ToolFailure
 from posthog_mcp.tool.experiment_metrics import metric_name, metrics_of
 from posthog_mcp.tool.experiments import (
     LIST,
-    QUERY,
     OneExperiment,
     days_run,
     find_experiment,
@@ -22,6 +21,7 @@ from posthog_mcp.tool.experiments import (
     state_of,
     whole,
 )
+from posthog_mcp.tool.queries import answer_of
 from posthog_mcp.tool.times import iso
 
 Json = dict[str, Any]
@@ -139,8 +139,9 @@ async def get_experiment_results(ctx: Context, args: GetExperimentResults) -> Ta
         name = metric_name(metric) + ("" if primary else " (secondary)")
         try:
             answer = await _metric(ctx, project, experiment, metric)
-        except (Invalid, ServerError) as error:
-            about.append(f"{name}: PostHog cannot compute it: {error.said or error.why}")
+        except (Invalid, ServerError, ToolFailure) as error:
+            said = getattr(error, "said", "") or error.why
+            about.append(f"{name}: PostHog cannot compute it: {said}")
             continue
         results = read(answer, metric, name, config)
         about.append(sentence(results))
@@ -150,7 +151,7 @@ async def get_experiment_results(ctx: Context, args: GetExperimentResults) -> Ta
 
 async def _metric(ctx: Context, project: Project, experiment: Json, metric: Json) -> Json:
     query = {"kind": "ExperimentQuery", "experiment_id": experiment["id"], "metric": metric}
-    return await ctx.api.post(QUERY, {"query": query, "name": "posthog-mcp"}, project_id=project.id)
+    return await answer_of(ctx, project, query)
 
 
 async def _exposures(ctx: Context, project: Project, experiment: Json) -> list[str]:
@@ -164,7 +165,7 @@ async def _exposures(ctx: Context, project: Project, experiment: Json) -> list[s
         "end_date": experiment.get("end_date"),
         "exposure_criteria": experiment.get("exposure_criteria") or {},
     }
-    answer = await ctx.api.post(QUERY, {"query": query, "name": "posthog-mcp"}, project_id=project.id)
+    answer = await answer_of(ctx, project, query)
     totals: dict[str, int] = answer.get("total_exposures") or {}
     shares = shares_of(experiment)
     counted = {key: int(totals.get(key, 0)) for key in shares}

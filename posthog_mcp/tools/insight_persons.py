@@ -7,9 +7,9 @@ from pydantic import Field, field_validator
 
 from posthog_mcp.render import Table
 from posthog_mcp.tool import Access, Context, JsonObject, Project, ProjectInput, ToolFailure, tool
-from posthog_mcp.tool.asking import answer_of
 from posthog_mcp.tool.insight_kinds import KINDS, QueryTool, arguments_of
 from posthog_mcp.tool.insight_points import Point, source_of
+from posthog_mcp.tool.queries import answer_of
 from posthog_mcp.tool.short import Names, Short
 
 Json = dict[str, Any]

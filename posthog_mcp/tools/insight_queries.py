@@ -4,7 +4,6 @@ from typing import Any
 
 from posthog_mcp.render import Table
 from posthog_mcp.tool import Access, Context, tool
-from posthog_mcp.tool.asking import answer_of
 from posthog_mcp.tool.insight_anonymous import anonymous_note
 from posthog_mcp.tool.insight_answers import Asked
 from posthog_mcp.tool.insight_funnels import QueryFunnel
@@ -12,6 +11,7 @@ from posthog_mcp.tool.insight_kinds import KINDS
 from posthog_mcp.tool.insight_more import QueryLifecycle, QueryPaths, QueryStickiness
 from posthog_mcp.tool.insight_retention import QueryRetention
 from posthog_mcp.tool.insight_trends import QueryTrends
+from posthog_mcp.tool.queries import answer_of
 
 _SCOPES = ("query:read",)
 

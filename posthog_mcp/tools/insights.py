@@ -12,6 +12,7 @@ from posthog_mcp.tool.insight_saved import as_asked
 from posthog_mcp.tool.insights import (
     LIST,
     ONE,
+    computed_insight,
     find_insight,
     kind_of,
     name_of,
@@ -100,8 +101,7 @@ class GetInsight(ProjectInput):
 async def get_insight(ctx: Context, args: GetInsight) -> Table:
     """One saved chart: what it asks, and its numbers as a table."""
     project = await ctx.project(args)
-    refresh = "force_blocking" if args.refresh else "blocking"
-    insight = await find_insight(ctx, project, args.insight, refresh=refresh)
+    insight = await computed_insight(ctx, project, args.insight, anew=args.refresh)
     table = _results(ctx, project, insight)
     computed, page = insight.get("last_refresh"), ctx.link(project, f"insights/{insight.get('short_id')}")
     facts = [

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from posthog_mcp.api.errors import Invalid
-from posthog_mcp.render import Record, Table
+from posthog_mcp.render import Record, Result, Table
 from posthog_mcp.tool import (
     Access,
     Context,
@@ -16,9 +16,11 @@ from posthog_mcp.tool import (
     Project,
     ProjectInput,
     ToolFailure,
+    handles,
     queries,
     tool,
 )
+from posthog_mcp.tool.selecting import freshness
 
 _EVENTS = "/api/projects/{project_id}/event_definitions/"
 _PROPERTIES = "/api/projects/{project_id}/property_definitions/"
@@ -58,47 +60,45 @@ async def query_hogql(ctx: Context, args: QueryHogql) -> Table | Record:
     if args.values:
         query["values"] = args.values
     try:
-        answer = await queries.run(ctx, project, query)
+        return _shown(project, await queries.answer_of(ctx, project, query), notes)
+    except queries.StillRunning as running:
+        # The handle of a long query would be as long: its rows can be shown without it.
+        return queries.handed_over(ctx, running)
     except Invalid as error:
         # What may be misspelt explains the refusal; that it would have been slow does not.
         names = [note for note in notes if not note.startswith(("No LIMIT", "No time range"))]
         error.next_step = " ".join([*names, error.next_step])
         raise
-    return _shown(project, answer, notes)
 
 
 class GetQueryStatus(Input):
     """Arguments of get_query_status."""
 
-    handle: str = Field(min_length=1, max_length=200, description="As query_hogql answered it.")
+    handle: str = Field(min_length=1, max_length=handles.LONGEST, description="As the tool answered it.")
     cancel: bool = Field(default=False, description="Stop the query instead.")
     format: Literal["text", "json"] = Field("text", description="A table, or JSON for programs.")
 
 
 @tool(area="query", access=Access.READ, title="Get a long query's result", scopes=("query:read",))
-async def get_query_status(ctx: Context, args: GetQueryStatus) -> Table | Record:
-    """Wait for a query that query_hogql answered with a handle: its rows, or the handle once more."""
+async def get_query_status(ctx: Context, args: GetQueryStatus) -> Result:
+    """Wait for a query that a tool answered with a handle: that tool's answer, or a handle once more."""
+    ticket = handles.opened(ctx, args.handle)
     if args.cancel:
-        project = await queries.stop(ctx, args.handle)
+        project = await queries.stop(ctx, ticket)
         return Record({"stopped": True, "project": str(project)})
-    return _shown(*await queries.look(ctx, args.handle), [])
+    if ticket.tool:
+        return await ctx.repeat(ticket)
+    try:
+        return _shown(*await queries.look(ctx, ticket), [])
+    except queries.StillRunning as running:
+        return queries.handed_over(ctx, running)
 
 
-def _shown(project: Project, answer: Json | queries.Running, notes: list[str]) -> Table | Record:
-    if isinstance(answer, queries.Running):
-        return Record(
-            {
-                "running": True,
-                "project": str(project),
-                "waited_seconds": answer.seconds,
-                "handle": answer.handle,
-                "next": "Call get_query_status with the handle; PostHog keeps the result for some minutes.",
-            }
-        )
+def _shown(project: Project, answer: Json, notes: list[str]) -> Table:
     columns: list[str] = answer.get("columns") or []
     types: list[list[str]] = answer.get("types") or []
     return Table(
-        about=[f"Project {project}, times in {answer.get('timezone') or 'UTC'}.{_freshness(answer)}", *notes],
+        about=[f"Project {project}, times in {answer.get('timezone') or 'UTC'}.{freshness(answer)}", *notes],
         columns=columns,
         rows=answer.get("results") or [],
         more=_rest(answer),
@@ -115,14 +115,6 @@ def _rest(answer: Json) -> Callable[[int], str]:
     """How to get at the rows that are not shown; PostHog names its limit where it set one itself."""
     first = "add LIMIT (50,000 at most)" if answer.get("limit") else "select fewer or shorter columns"
     return lambda shown: f"{first}, or add a WHERE that starts behind row {shown} in the order of the query."
-
-
-def _freshness(answer: Json) -> str:
-    return (
-        f" Cached, from {answer['last_refresh']}."
-        if answer.get("is_cached") and answer.get("last_refresh")
-        else ""
-    )
 
 
 def _carries_words(kind: str) -> bool:

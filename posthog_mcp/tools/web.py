@@ -6,9 +6,9 @@ from pydantic import Field, field_validator
 
 from posthog_mcp.render import Table
 from posthog_mcp.tool import Access, Context, ProjectInput, ToolFailure, tool
-from posthog_mcp.tool.asking import answer_of
 from posthog_mcp.tool.filter_rows import EventFilterRow, EventFilterRows, filtered_by
 from posthog_mcp.tool.filters import posthog_filter
+from posthog_mcp.tool.queries import answer_of
 from posthog_mcp.tool.times import Moment, iso, parse_time
 
 Json = dict[str, Any]

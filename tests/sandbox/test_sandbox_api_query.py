@@ -467,3 +467,23 @@ async def test_times_come_in_the_projects_time_zone(sandbox: Sandbox, api: Async
     body = (await ask(api, "select timestamp from events where event = 'order placed'")).json()
     assert body["results"] == [["2026-03-01T19:00:00+09:00"]]
     assert body["timezone"] == "Asia/Tokyo"
+
+
+async def test_what_ran_in_the_background_is_kept_until_it_is_stale(api: AsyncClient, clock: Clock):
+    async def asked(refresh: str) -> tuple[int, bool]:
+        reply = await api.post(QUERY, json={"query": query, "refresh": refresh})
+        body = reply.json()
+        if reply.status_code == 202:
+            body = (await finished(api, body["query_status"]["id"])).json()["query_status"]["results"]
+        assert body["results"] == [[8]]
+        return reply.status_code, body["is_cached"]
+
+    query = {"kind": "HogQLQuery", "query": "select 8"}
+    assert await asked("blocking") == (200, False)
+    assert await asked("async") == (202, False)
+    assert await asked("blocking") == (200, True)
+    assert await asked("async") == (200, True)
+    assert await asked("force_async") == (202, False)
+    assert await asked("force_blocking") == (200, False)
+    clock.now += timedelta(minutes=6)
+    assert await asked("blocking") == (200, False)

@@ -216,7 +216,8 @@ async def _tile(call: Call, tile: Json, refresh: str, filters: Json | None) -> J
     insight = None
     if tile["insight_id"] is not None:
         document = saved.find(call.sandbox, str(tile["insight_id"]), deleted=True)
-        result = await saved.computed(call.sandbox, document, refresh, filters)
+        query_id = call.query.get("client_query_id", "")
+        result = await saved.computed(call.sandbox, document, refresh, filters, query_id=query_id)
         insight = saved.shown(call.sandbox, document, result)
     shown = {name: value for name, value in tile.items() if name not in ("dashboard_id", "insight_id")}
     return shown | {

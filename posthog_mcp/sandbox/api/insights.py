@@ -128,7 +128,8 @@ async def _answer(call: Call, insight: Json, *, basic: bool = False) -> Json:
         return saved.shown(call.sandbox, insight)
     filters = saved.read_filters(call.query.get("filters_override"), "filters_override")
     refresh = call.query.get("refresh", "force_cache")
-    result = await saved.computed(call.sandbox, insight, _mode(refresh), filters)
+    query_id = call.query.get("client_query_id", "")
+    result = await saved.computed(call.sandbox, insight, _mode(refresh), filters, query_id=query_id)
     return saved.shown(call.sandbox, insight, result)
 
 

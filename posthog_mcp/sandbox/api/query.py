@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _LIST = "/api/projects/{project_id}/query/"
 _ONE = "/api/projects/{project_id}/query/{query_id}/"
 _BACKGROUND = ("async", "lazy_async", "force_async")
+_ANEW = ("force_async", "force_blocking")
 
 
 class QueryRequest(BaseModel):
@@ -52,6 +53,8 @@ async def run_query(call: Call) -> Reply:
     queries = call.sandbox.queries
     request = _read(await call.json())
     asked = Request(_with_overrides(request), request.client_query_id or uuid4().hex)
+    if request.refresh not in _ANEW and (kept := queries.kept(asked)) is not None:
+        return Reply(kept, 200, _budget(call, 0))
     if request.asynchronous or request.refresh in _BACKGROUND:
         return Reply({"query_status": queries.start(asked).status()}, 202, _budget(call, 0))
     answer = await queries.run(asked)

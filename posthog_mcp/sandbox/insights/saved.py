@@ -46,6 +46,7 @@ _OVER = {
     "interval": ("interval", ("TrendsQuery", "FunnelsQuery", "LifecycleQuery", "StickinessQuery")),
 }
 _IN_BACKGROUND = ("async", "lazy_async", "force_async")
+_ANEW = ("force_async", "force_blocking")
 
 
 def short_id() -> str:
@@ -120,7 +121,9 @@ def new_tile(sandbox: Sandbox, dashboard: int, **fields: Any) -> Json:
     return tile | fields
 
 
-async def computed(sandbox: Sandbox, insight: Json, refresh: str, filters: Json | None = None) -> Json:
+async def computed(
+    sandbox: Sandbox, insight: Json, refresh: str, filters: Json | None = None, *, query_id: str = ""
+) -> Json:
     """The fields of an insight's result: kept from before, computed now, or to come.
 
     Args:
@@ -128,6 +131,7 @@ async def computed(sandbox: Sandbox, insight: Json, refresh: str, filters: Json 
         insight: The insight.
         refresh: PostHog's: `force_cache` never computes, `blocking` does unless what is kept is fresh.
         filters: A dashboard's, over the insight's own; such results are not kept.
+        query_id: What the caller cancels it by.
 
     Raises:
         ApiError: The query cannot be run.
@@ -137,17 +141,22 @@ async def computed(sandbox: Sandbox, insight: Json, refresh: str, filters: Json 
         kept = None
     if not insight["query"] or refresh == "force_cache":
         return _shown(kept, cached=True)
-    if refresh in _IN_BACKGROUND and not (kept and _fresh(sandbox, kept)):
-        query = with_filters(insight["query"], filters)
-        job = sandbox.queries.start(Request(query, uuid4().hex))
-        return _shown(kept, cached=True) | {"query_status": job.status()}
-    if kept and refresh != "force_blocking" and _fresh(sandbox, kept):
+    if kept and refresh not in _ANEW and _fresh(sandbox, kept):
         return _shown(kept, cached=True)
-    answer = (await sandbox.queries.run(Request(with_filters(insight["query"], filters), uuid4().hex))).body
-    body = {"answer": answer, "query": insight["query"]}
-    if not filters:
-        sandbox.store.put(RESULT, insight["id"], body)
-    return _shown(body, cached=False)
+
+    def keep(answer: Json) -> Json:
+        body = {"answer": answer, "query": insight["query"]}
+        if not filters:
+            sandbox.store.put(RESULT, insight["id"], body)
+        return body
+
+    request = Request(with_filters(insight["query"], filters), query_id or uuid4().hex)
+    if refresh not in _ANEW and (answer := sandbox.queries.kept(request)) is not None:
+        return _shown(keep(answer), cached=True)
+    if refresh in _IN_BACKGROUND:
+        job = sandbox.queries.start(request, keep)
+        return _shown(kept, cached=True) | {"query_status": job.status()}
+    return _shown(keep((await sandbox.queries.run(request)).body), cached=False)
 
 
 def _fresh(sandbox: Sandbox, kept: Json) -> bool:

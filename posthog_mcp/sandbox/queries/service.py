@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, cast
 from posthog_mcp.sandbox.queries.asked import Answer, Asked
 from posthog_mcp.sandbox.queries.budget import Budget
 from posthog_mcp.sandbox.queries.jobs import Job, Jobs
+from posthog_mcp.sandbox.queries.kept import Kept
 from posthog_mcp.sandbox.queries.kinds import runner_of
 from posthog_mcp.sandbox.queries.slots import Slots
 from posthog_mcp.sandbox.queries.world import world_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from posthog_mcp.sandbox.sandbox import Sandbox
 
@@ -36,6 +37,11 @@ class Queries:
         self.budget: Budget = options.budget
         self.slots = Slots(options.concurrent_queries, options.queue_seconds, sandbox.project.id)
         self.jobs = Jobs(sandbox.project.id, sandbox.clock)
+        self._kept = Kept(sandbox.clock)
+
+    def kept(self, request: Request) -> dict[str, Any] | None:
+        """The answer that the query had in the background, while it is fresh."""
+        return self._kept.find(runner_of(request.query)[1])
 
     async def run(self, request: Request) -> Answer:
         """Run to the end and answer. Raises `ApiError` as PostHog would answer."""
@@ -43,15 +49,19 @@ class Queries:
         async with self.slots.place(request.query_id):
             return await self._run(request, self._sandbox.options.query_seconds)
 
-    def start(self, request: Request) -> Job:
-        """Begin and answer at once; the job tells how it goes on."""
+    def start(self, request: Request, done: Callable[[dict[str, Any]], object] | None = None) -> Job:
+        """Begin and answer at once; the job tells how it goes on, and `done` is handed its answer."""
         self.budget.check()
-        runner_of(request.query)
+        _, query = runner_of(request.query)
 
         async def work(job: Job) -> dict[str, Any]:
             async with self.slots.place(request.query_id, patient=True):
                 job.picked_up = self._sandbox.clock()
-                return (await self._run(request, self._sandbox.options.async_query_seconds)).body
+                body = (await self._run(request, self._sandbox.options.async_query_seconds)).body
+            self._kept.add(query, body)
+            if done is not None:
+                done(body)
+            return body
 
         return self.jobs.start(request.query_id, work)
 

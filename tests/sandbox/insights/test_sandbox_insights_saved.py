@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import pytest
 from insight_examples import event
 
@@ -78,6 +79,13 @@ async def test_a_query_in_the_background_answers_with_where_to_look(api):
     answer = await get(api, f"{INSIGHTS}{made['id']}/", refresh="async")
     assert answer["query_status"]["id"]
     assert answer["result"] is None
+    with anyio.fail_after(10):
+        path = f"/api/projects/1/query/{answer['query_status']['id']}/"
+        while (await api.get(path)).status_code == 202:  # noqa: ASYNC110 - PostHog tells nobody
+            await anyio.sleep(0.01)
+    kept = await get(api, f"{INSIGHTS}{made['id']}/")
+    assert kept["is_cached"] is True
+    assert kept["result"] is not None
 
 
 @pytest.mark.parametrize(
