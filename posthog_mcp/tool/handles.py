@@ -6,10 +6,11 @@ import base64
 import hashlib
 import hmac
 import json
-import re
+import struct
 import zlib
-from dataclasses import astuple, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from posthog_mcp.tool.context import ToolFailure
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from posthog_mcp.tool.context import Context, Project
 
 LONGEST = 2_000  # characters; a model has to repeat it without a mistake
-_HANDLE = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]{22})")
+_WHERE, _WHEN = struct.Struct(">Q16s"), struct.Struct(">d")
 _MARK_BYTES, _SIGNATURE_BYTES = 6, 16
 Json = dict[str, Any]
 
@@ -51,9 +52,13 @@ def mark_of(project: Project, query: Json) -> str:
 
 def handle_of(ctx: Context, ticket: Ticket) -> str:
     """The handle for a ticket; empty where it would be longer than can be repeated."""
-    written = json.dumps(astuple(ticket), ensure_ascii=False, separators=(",", ":")).encode()
-    packed = _text(zlib.compress(written, level=9, wbits=-zlib.MAX_WBITS))
-    handle = f"{packed}.{_signature(ctx, packed)}"
+    packed = _WHERE.pack(ticket.project_id, UUID(ticket.query_id).bytes)
+    if ticket.tool:
+        call = json.dumps(
+            [ticket.mark, ticket.tool, ticket.arguments], ensure_ascii=False, separators=(",", ":")
+        )
+        packed += _WHEN.pack(ticket.moment) + zlib.compress(call.encode(), 9, -zlib.MAX_WBITS)
+    handle = _text(packed + _signature(ctx, packed))
     return handle if len(handle) <= LONGEST else ""
 
 
@@ -63,17 +68,15 @@ def opened(ctx: Context, handle: str) -> Ticket:
     Raises:
         ToolFailure: It is not one that a server with the same key has given out, or is of another project.
     """
-    parts = _HANDLE.fullmatch(handle.strip())
-    if not parts or not hmac.compare_digest(parts[2], _signature(ctx, parts[1])):
+    data = _data(handle.strip())
+    packed, signature = data[:-_SIGNATURE_BYTES], data[-_SIGNATURE_BYTES:]
+    if not hmac.compare_digest(signature, _signature(ctx, packed)):
         raise ToolFailure(
             "That handle finds no query.",
             "It is not one that this server, or one with the same personal API key, has given out.",
             "Pass it exactly as the tool answered it, or call that tool again.",
         )
-    written = zlib.decompress(
-        base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)), -zlib.MAX_WBITS
-    )
-    ticket = Ticket(*json.loads(written))
+    ticket = _unpacked(packed)
     pinned = ctx.settings.pinned_project_id
     if pinned and ticket.project_id != pinned:
         raise ToolFailure(
@@ -84,15 +87,33 @@ def opened(ctx: Context, handle: str) -> Ticket:
     return ticket
 
 
-def _signature(ctx: Context, packed: str) -> str:
+def _unpacked(packed: bytes) -> Ticket:
+    project_id, query_id = _WHERE.unpack_from(packed)
+    where = project_id, str(UUID(bytes=query_id))
+    if len(packed) == _WHERE.size:
+        return Ticket(*where)
+    (moment,) = _WHEN.unpack_from(packed, _WHERE.size)
+    call = zlib.decompress(packed[_WHERE.size + _WHEN.size :], -zlib.MAX_WBITS)
+    mark, tool, arguments = json.loads(call)
+    return Ticket(*where, tool, arguments, moment, mark)
+
+
+def _signature(ctx: Context, packed: bytes) -> bytes:
     """What only a server with the same key can write: any replica can check it, no other caller make it."""
     held = ctx.settings.personal_api_key
-    # the number is the form's: what another version packed differently is none of ours
+    # The number is the form's: what another version packed differently is none of ours.
     label = b"posthog-mcp query handle 2"
     key = hmac.digest(held.get_secret_value().encode() if held else b"", label, "sha256")
-    about = f"{ctx.api.hosts.private}\n{packed}".encode()
-    return _text(hmac.digest(key, about, "sha256")[:_SIGNATURE_BYTES])
+    return hmac.digest(key, ctx.api.hosts.private.encode() + b"\n" + packed, "sha256")[:_SIGNATURE_BYTES]
 
 
 def _text(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+
+def _data(text: str) -> bytes:
+    """The bytes that `_text` wrote; none for what it cannot have written."""
+    try:
+        return base64.b64decode(text.encode() + b"=" * (-len(text) % 4), b"-_", validate=True)
+    except ValueError:
+        return b""

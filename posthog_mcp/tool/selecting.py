@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from posthog_mcp.tool.context import Context, Project
 
 Json = dict[str, Any]
+_FRACTION = re.compile(r"\.\d+")
 _CURSOR = re.compile(r"(\d{4}-\d\d-\d\dT[0-9:.]{8,15}(?:Z|[+-]\d\d:\d\d))\|([0-9a-f-]{36})")
 
 
@@ -44,9 +45,12 @@ async def select(ctx: Context, project: Project, text: str, values: Json) -> lis
 
 def freshness(answer: Json) -> str:
     """Words for an answer that PostHog had kept; empty for one that it worked out anew."""
-    kept, until = answer.get("is_cached") and answer.get("last_refresh"), answer.get("cache_target_age")
-    told = f", and goes on answering until {until}" if until else ""
-    return f" As PostHog knew it at {kept}{told}." if kept else ""
+    if not (answer.get("is_cached") and answer.get("last_refresh")):
+        return ""
+    known, until = (
+        _FRACTION.sub("", str(answer.get(name) or "")) for name in ("last_refresh", "cache_target_age")
+    )
+    return f" As PostHog knew it at {known}{f', which it repeats until {until}' if until else ''}."
 
 
 def within(ctx: Context, date_from: str, date_to: str) -> tuple[list[str], Json, str]:

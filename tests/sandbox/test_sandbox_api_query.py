@@ -87,9 +87,13 @@ async def running(sandbox: Sandbox, query_id: str) -> None:
 
 
 async def _works_on(sandbox: Sandbox, query_id: str) -> bool:
-    busy = await sandbox.engine.query("SELECT count() FROM system.processes")
     job = sandbox.queries.jobs.get(query_id)
-    return busy.rows[0][0] > 1 and job is not None and job.picked_up is not None
+    return await _works(sandbox) and job is not None and job.picked_up is not None
+
+
+async def _works(sandbox: Sandbox) -> bool:
+    busy = await sandbox.engine.query("SELECT count() FROM system.processes")
+    return busy.rows[0][0] > 1
 
 
 @pytest.mark.usefixtures("shop")
@@ -487,3 +491,18 @@ async def test_what_ran_in_the_background_is_kept_until_it_is_stale(api: AsyncCl
     assert await asked("force_blocking") == (200, False)
     clock.now += timedelta(minutes=6)
     assert await asked("blocking") == (200, False)
+
+
+async def test_the_query_of_a_saved_insight_is_cancelled_by_the_id_its_reader_gave(
+    sandbox: Sandbox, api: AsyncClient
+):
+    source = {"kind": "DataVisualizationNode", "source": {"kind": "HogQLQuery", "query": ENDLESS}}
+    made = (await api.post("/api/projects/1/insights/", json={"name": "Endless", "query": source})).json()
+    path = f"/api/projects/1/insights/{made['id']}/?refresh=blocking&client_query_id=chart"
+    reading = asyncio.create_task(api.get(path))
+    async with asyncio.timeout(10):
+        while not await _works(sandbox):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    assert (await api.delete(f"{QUERY}chart/")).status_code == 200
+    # 504 is what it would have ended with by itself.
+    assert (await reading).status_code == 500

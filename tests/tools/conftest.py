@@ -1,7 +1,7 @@
 """Tools against a real sandbox: one process for all tests of a worker, each test with names of its own."""
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -11,6 +11,7 @@ import httpx2
 import pytest
 from mcp import Client
 from mcp.types import ElicitRequestFormParams, ElicitResult, TextContent
+from slow_posthog import Control
 from table_reader import read_table
 
 from posthog_mcp.sandbox.process import SandboxProcess
@@ -131,3 +132,34 @@ async def posthog(sandbox: SandboxProcess) -> AsyncIterator[httpx2.AsyncClient]:
 def name() -> str:
     """A name that no other test uses."""
     return f"t{os.getpid()}-{next(_names)}"
+
+
+@pytest.fixture
+async def control(sandbox: SandboxProcess) -> AsyncIterator[Control]:
+    async with httpx2.AsyncClient(base_url=sandbox.url) as client:
+        control = Control(client)
+        await client.delete("/_sandbox/requests")
+        yield control
+        await control.clear()
+
+
+@pytest.fixture
+async def hurried(settings: Settings) -> AsyncIterator[App]:
+    """A server whose calls have one second."""
+    app = App(settings.model_copy(update={"call_seconds": 1.0}))
+    yield app
+    await app.close()
+
+
+@pytest.fixture
+async def app_of(settings: Settings) -> AsyncIterator[Callable[..., App]]:
+    """Makes servers with other settings, and closes them."""
+    made: list[App] = []
+
+    def make(**changes: Any) -> App:
+        made.append(App(settings.model_copy(update=changes)))
+        return made[-1]
+
+    yield make
+    for app in made:
+        await app.close()
