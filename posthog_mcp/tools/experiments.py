@@ -22,6 +22,7 @@ from posthog_mcp.tool.experiments import (
     whole,
 )
 from posthog_mcp.tool.queries import answer_of
+from posthog_mcp.tool.selecting import freshness
 from posthog_mcp.tool.times import iso
 
 Json = dict[str, Any]
@@ -134,6 +135,7 @@ async def get_experiment_results(ctx: Context, args: GetExperimentResults) -> Ta
         *await _exposures(ctx, project, experiment),
     ]
     table: list[list[Any]] = []
+    answers: list[Json] = []
     for done, (metric, primary) in enumerate(chosen):
         await ctx.progress(done, len(chosen), metric_name(metric))
         name = metric_name(metric) + ("" if primary else " (secondary)")
@@ -143,9 +145,12 @@ async def get_experiment_results(ctx: Context, args: GetExperimentResults) -> Ta
             said = getattr(error, "said", "") or error.why
             about.append(f"{name}: PostHog cannot compute it: {said}")
             continue
+        answers.append(answer)
         results = read(answer, metric, name, config)
         about.append(sentence(results))
         table += rows(results)
+    if answers:
+        about.append(freshness(min(answers, key=lambda each: each.get("last_refresh") or "")).strip())
     return Table(about=about, columns=COLUMNS, rows=table, empty=["The experiment has no metric to show."])
 
 

@@ -10,6 +10,7 @@ from posthog_mcp.tool import Access, Context, JsonObject, Project, ProjectInput,
 from posthog_mcp.tool.insight_kinds import KINDS, QueryTool, arguments_of
 from posthog_mcp.tool.insight_points import Point, source_of
 from posthog_mcp.tool.queries import answer_of
+from posthog_mcp.tool.selecting import freshness
 from posthog_mcp.tool.short import Names, Short
 
 Json = dict[str, Any]
@@ -77,7 +78,7 @@ async def list_query_persons(ctx: Context, args: ListQueryPersons) -> Table:
     people: list[list[Any]] = answer.get("results") or []
     columns = ["person", "name", "email", "distinct_ids", *extra]
     return Table(
-        about=[f"Behind {args.tool} in project {project}: {point.in_words(args.tool)}."],
+        about=[f"Behind {args.tool} in project {project}: {point.in_words(args.tool)}.{freshness(answer)}"],
         columns=columns,
         rows=[_shown(one) for one in people],
         more=lambda shown: f"offset={args.offset + shown}",

@@ -19,6 +19,7 @@ from posthog_mcp.tool.insights import (
     query_in_words,
     source_of,
 )
+from posthog_mcp.tool.selecting import freshness
 from posthog_mcp.tool.short import Names, Short
 
 Json = dict[str, Any]
@@ -105,7 +106,7 @@ async def get_insight(ctx: Context, args: GetInsight) -> Table:
     table = _results(ctx, project, insight)
     computed, page = insight.get("last_refresh"), ctx.link(project, f"insights/{insight.get('short_id')}")
     facts = [
-        f"Computed {computed}." if computed else "",
+        freshness(insight).strip() or (f"Computed {computed}." if computed else ""),
         f"On dashboards {', '.join(map(str, _dashboards(insight)))}." if _dashboards(insight) else "",
         str(insight.get("description") or ""),
         f"Page: {page}",
@@ -119,7 +120,8 @@ def _results(ctx: Context, project: Project, insight: Json) -> Table:
     source, results = source_of(insight), insight.get("result")
     if results is None:
         return Table(about=[], columns=[], rows=[], empty=["PostHog has no result of it. Try refresh."])
-    answer: Json = {**insight, "results": results}
+    # How fresh they are was told with the insight's name.
+    answer: Json = {**insight, "results": results, "is_cached": False}
     known = as_asked(project, ctx.now(), source)
     if known is not None:
         kind, asked = known

@@ -9,6 +9,7 @@ from posthog_mcp.tool import Access, Context, ProjectInput, ToolFailure, tool
 from posthog_mcp.tool.filter_rows import EventFilterRow, EventFilterRows, filtered_by
 from posthog_mcp.tool.filters import posthog_filter
 from posthog_mcp.tool.queries import answer_of
+from posthog_mcp.tool.selecting import freshness
 from posthog_mcp.tool.times import Moment, iso, parse_time
 
 Json = dict[str, Any]
@@ -118,7 +119,8 @@ async def query_web(ctx: Context, args: QueryWeb) -> Table:
         if args.by in _WITH_BOUNCES and not args.goal:
             query["includeBounceRate"] = True
     answer = await answer_of(ctx, project, query)
-    about = [f"Web analytics of project {project}, {_period(answer, args)}.{filtered_by(args.filters)}"]
+    facts = f"{filtered_by(args.filters)}{freshness(answer)}"
+    about = [f"Web analytics of project {project}, {_period(answer, args)}.{facts}"]
     if args.goal and not _converted(answer):
         about.append(f"Nobody did `{args.goal}`: list_definitions has the exact names of events.")
     if args.by == "overview":

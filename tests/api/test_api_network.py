@@ -143,6 +143,25 @@ async def test_a_host_that_says_nothing_times_out_within_the_call():
         assert anyio.current_time() - started < 2
 
 
+async def test_the_time_for_an_answer_begins_when_the_request_is_sent():
+    class Queue:
+        @asynccontextmanager
+        async def permit(self, *_: Any) -> AsyncIterator[float]:
+            await anyio.sleep(0.5)
+            yield 0.5
+
+    async def first_soon_then_never(exchange: Exchange) -> None:
+        if len(server.heads) == 1:
+            await exchange.answer()
+
+    async with serving(first_soon_then_never) as server, client(server.url, limiter=Queue()) as posthog:
+        assert await posthog.get(LIST, project_id=1, answer_seconds=0.4) == {}
+        started = anyio.current_time()
+        with pytest.raises(errors.Timeout, match="given up after 1 second"):
+            await posthog.get(LIST, project_id=1, answer_seconds=0.4)
+        assert anyio.current_time() - started < 5
+
+
 async def test_reading_stops_at_the_cap():
     async def endless(exchange: Exchange) -> None:
         exchange.writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
