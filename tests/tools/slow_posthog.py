@@ -46,6 +46,12 @@ class Control:
             while not await self.count(method):  # noqa: ASYNC110 - the sandbox tells nobody
                 await anyio.sleep(0.05)
 
+    async def taken(self) -> None:
+        """Wait until every fault has met its request."""
+        with anyio.fail_after(10):
+            while (await self._client.get("/_sandbox/faults")).json():  # noqa: ASYNC110 - see above
+                await anyio.sleep(0.02)
+
     async def count(self, method: str) -> int:
         served = (await self._client.get("/_sandbox/requests")).json()["requests"]
         return sum(one["method"] == method and "/query/" in one["path"] for one in served)

@@ -1,7 +1,7 @@
 """Long queries of every tool: the handle gives the answer that the tool would have given."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from hashlib import sha512
 from typing import Any
 
@@ -160,22 +160,54 @@ async def test_a_quick_query_costs_one_request_and_a_long_one_is_ended_when_it_c
     assert [await control.count(method) for method in ("POST", "DELETE")] == [2, 1]
 
 
-async def test_a_query_is_ended_at_posthog_wherever_its_caller_leaves(
-    patient: App, control: Control, shop: str
-):
-    async def leave(tool: str, arguments: dict[str, Any], seen: Callable[[], Any]) -> None:
-        async with Client(patient.server()) as client, anyio.create_task_group() as tasks:
-            tasks.start_soon(client.call_tool, tool, arguments)
-            await seen()
-            tasks.cancel_scope.cancel()
-        await control.served("DELETE")
-        await control.clear()
-        await control.forget()
+async def leave(app: App, tool: str, arguments: dict[str, Any], seen: Callable[[], Awaitable[None]]) -> None:
+    """Call a tool, and go away once PostHog has seen it."""
+    async with Client(app.server()) as client, anyio.create_task_group() as tasks:
+        tasks.start_soon(client.call_tool, tool, arguments)
+        await seen()
+        tasks.cancel_scope.cancel()
 
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "route"),
+    [
+        ("query_funnel", {"steps": ["a", "b"]}, TOO_LONG["route"]),
+        ("get_insight", {"insight": "12345"}, SLOW_INSIGHT["route"]),
+        ("get_dashboard", {"dashboard": "12345"}, "/api/projects/*/dashboards/*/"),
+    ],
+)
+async def test_a_query_is_ended_at_posthog_when_its_caller_leaves(
+    patient: App, control: Control, tool: str, arguments: dict[str, Any], route: str
+):
+    await control.fault({"route": route, "delay": 20, "times": 1})
+    await leave(patient, tool, arguments, control.taken)
+    await control.served("DELETE")
+
+
+async def test_a_query_in_the_background_is_ended_when_its_caller_leaves_but_not_when_a_handle_has_it(
+    patient: App, hurried: App, control: Control, shop: str
+):
     await control.fault(TOO_LONG, RUNNING)
-    await leave("query_trends", {"series": f"{shop}view"}, lambda: control.served("GET"))
-    await control.fault({**TOO_LONG, "status": None, "body": None, "delay": 20})
-    await leave("query_funnel", {"steps": ["a", "b"]}, lambda: anyio.sleep(0.3))
+    await leave(patient, "query_trends", {"series": f"{shop}view"}, lambda: control.served("GET"))
+    await control.served("DELETE")
+    await control.fault(TOO_LONG)
+    handle = (await called(hurried, "query_trends", series=f"{shop}buy"))["handle"]
+    await control.forget()
+    await leave(patient, "get_query_status", {"handle": handle}, lambda: control.served("GET"))
+    assert await control.count("DELETE") == 0
+
+
+async def test_a_long_query_among_others_at_once_has_a_handle_too(
+    hurried: App, patient: App, control: Control, shop: str
+):
+    await called(patient, "create_flag", key=shop)
+    change = {"flag": shop, "changes": [{"do": "set_rollout", "rollout_percentage": 50}]}
+    await control.fault(TOO_LONG, RUNNING)
+    handle = (await called(hurried, "preview_flag_change", **change))["handle"]
+    await control.clear()
+    preview = await called(patient, "get_query_status", handle=handle)
+    assert preview["would_change"]
+    assert preview["simulation"]
 
 
 async def test_a_tools_query_is_stopped_by_its_handle(
