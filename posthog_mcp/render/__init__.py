@@ -1,14 +1,28 @@
 """Results to words, without input or output. Cleaned before it is cut, cut before it is fenced."""
 
+from posthog_mcp.render.charts import Chart, Series
 from posthog_mcp.render.record import dumps, record
 from posthog_mcp.render.results import Record, Rendered, Result, Table, Text
 from posthog_mcp.render.table import table_json, table_text
+from posthog_mcp.render.vega import vega_lite
 from posthog_mcp.safety import clean, fence
 
 DEFAULT_LIMIT = 20_000
 LARGEST_LIMIT = 50_000  # above it Claude Code hides a result behind a file
 
-__all__ = ["DEFAULT_LIMIT", "LARGEST_LIMIT", "Record", "Rendered", "Result", "Table", "Text", "render"]
+__all__ = [
+    "DEFAULT_LIMIT",
+    "LARGEST_LIMIT",
+    "Chart",
+    "Record",
+    "Rendered",
+    "Result",
+    "Series",
+    "Table",
+    "Text",
+    "render",
+    "vega_lite",
+]
 
 
 def render(result: Result, *, limit: int = DEFAULT_LIMIT, as_json: bool = False) -> Rendered:

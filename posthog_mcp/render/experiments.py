@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from posthog_mcp.render.charts import Chart, Series
+
 Json = dict[str, Any]
 
 # Below it PostHog itself warns: such a split is no chance.
@@ -161,9 +163,43 @@ def _value(results: Results, value: float) -> str:
 
 
 def _change(results: Results, change: float) -> str:
-    if results.relative or results.kind in _SHARES:
+    if _in_hundredths(results):
         return f"{100 * change:+.1f} {'%' if results.relative else 'points'}"
     return f"{change:+.4g}"
+
+
+def _in_hundredths(results: Results) -> bool:
+    return results.relative or results.kind in _SHARES
+
+
+def chart(found: list[Results], title: str, subtitle: str) -> Chart:
+    """The changes with their intervals, by metric and variant.
+
+    Args:
+        found: At least one metric; those whose changes have another unit than the first one's are left out.
+        title: Of the chart.
+        subtitle: What is added to the baseline and the level.
+    """
+    first = found[0]
+    alike = [results for results in found if _in_hundredths(results) == _in_hundredths(first)]
+    keys = dict.fromkeys(one.key for results in alike for one in results.others)
+    about = f"Change against {first.baseline.key}, {100 * first.level:g} % intervals. {subtitle}"
+    names, series = [results.name for results in alike], [_compared(key, alike) for key in keys]
+    return Chart("intervals", title, about, names, series, percent=first.relative)
+
+
+def _compared(key: str, found: list[Results]) -> Series:
+    values, texts, spans = zip(*(_point(results, key) for results in found), strict=True)
+    return Series(key, values, texts, spans)
+
+
+def _point(results: Results, key: str) -> tuple[float | None, str, tuple[float, float] | None]:
+    one = next((one for one in results.others if one.key == key), None)
+    if one is None or one.change is None or one.low is None or one.high is None:
+        return None, "", None
+    scale = 100 if _in_hundredths(results) else 1
+    told = f"{_change(results, one.change)}, {verdict(results, one)}"
+    return one.change * scale, told, (one.low * scale, one.high * scale)
 
 
 def sentence(results: Results) -> str:

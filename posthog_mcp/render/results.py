@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from posthog_mcp.render.charts import Chart
+
 
 @dataclass(slots=True)
 class Table:
@@ -19,6 +21,7 @@ class Table:
         has_more: PostHog has further rows behind the last one given.
         outsiders: Names of the columns whose values outsiders can write.
         empty: What to say when there are no rows: likely causes, what to try.
+        chart: A picture of the rows, sent beside the text.
     """
 
     about: list[str]
@@ -29,6 +32,7 @@ class Table:
     has_more: bool = False
     outsiders: frozenset[str] = frozenset()
     empty: list[str] = field(default_factory=list[str])
+    chart: Chart | None = None
 
 
 @dataclass(slots=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from posthog_mcp.server.arguments import pruned
+from posthog_mcp.server.drawing import available
 from posthog_mcp.settings import Access, SettingsError
 from posthog_mcp.tool import Listing, ToolFailure
 from posthog_mcp.tool.misfits import nearest
@@ -41,11 +42,13 @@ class Catalogue:
         tools: In the order they are listed, the same at every start.
         access: How far this server may go: arguments that need more are not there.
         pinned: Whether it is bound to one project, which is then no argument.
+        extras: Those installed that arguments need; without one, its arguments are not there.
     """
 
     tools: tuple[Listing, ...]
     access: Access = Access.FULL
     pinned: bool = False
+    extras: frozenset[str] = frozenset()
     _by_name: dict[str, Listing] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -69,7 +72,8 @@ class Catalogue:
             and tool.name not in removed
             and (tool.name in added or _in_areas(tool, settings.areas))
         )
-        return cls(shown, settings.access, settings.pinned_project_id is not None)
+        extras = frozenset({"charts"} if available() else ())
+        return cls(shown, settings.access, settings.pinned_project_id is not None, extras)
 
     def shows(self, name: str) -> bool:
         """Whether there is a tool of that name."""
@@ -101,6 +105,11 @@ class Catalogue:
             name: f"this server has {self.access} access"
             for name, access in tool.needs.items()
             if not access.within(self.access)
+        }
+        withheld |= {
+            name: f'it needs `pip install "posthog-mcp[{extra}]"` where the server runs'
+            for name, extra in tool.extras.items()
+            if extra not in self.extras
         }
         if self.pinned:
             withheld["project_id"] = "this server is bound to one project"

@@ -17,11 +17,12 @@ from posthog_mcp.api.calls import WAIT_SHARE, Patience, patience, witness
 from posthog_mcp.api.errors import PostHogError
 from posthog_mcp.api.keys import KeyType
 from posthog_mcp.limits import waiting
-from posthog_mcp.render import Record, Table, render
+from posthog_mcp.render import Record, Table, render, vega_lite
 from posthog_mcp.safety import audit, clean, fence
 from posthog_mcp.safety.mask import mask
 from posthog_mcp.safety.redact import redact
 from posthog_mcp.server.arguments import check
+from posthog_mcp.server.drawing import draw
 from posthog_mcp.server.log import places
 from posthog_mcp.server.metrics import Metrics
 from posthog_mcp.server.traces import UNKNOWN, trace
@@ -56,6 +57,8 @@ class Answer:
 
     text: str
     structured: dict[str, Any] | None = None
+    picture: bytes | None = None
+    """A chart, as PNG."""
     is_error: bool = False
     question: Question | None = None
     """Set where the human must answer first: the same call, sent again, brings what they said."""
@@ -79,6 +82,7 @@ class Dispatcher:
         self._services = services
         self._secrets = settings.secrets()
         self._tools: dict[str, Tool] = {}
+        self._drawing = anyio.CapacityLimiter(1)
 
     async def call(
         self,
@@ -118,7 +122,8 @@ class Dispatcher:
                     context.ask = _without_haste(ask, deadline)
                 result = _past_the_end(await self._run(tool, context, args, arguments), args)
                 rendered = render(result, as_json=as_json or getattr(args, "format", "") == "json")
-                answer, outcome = self._kept(rendered.text, rendered.structured), "ok"
+                picture = await self._picture(result)
+                answer, outcome = self._kept(rendered.text, rendered.structured, picture), "ok"
             if deadline.cancelled_caught:
                 answer, outcome = self._error(self._too_slow(tool)), "error"
         except AnswerPending as pending:
@@ -183,12 +188,18 @@ class Dispatcher:
         context.clock = lambda: moment
         return await self._result(tool, context, check(tool, arguments, withheld), arguments)
 
-    def _kept(self, text: str, structured: dict[str, Any] | None) -> Answer:
+    async def _picture(self, result: Result) -> bytes | None:
+        """The chart of a result; what the text hides, its labels hide too."""
+        if not isinstance(result, Table) or result.chart is None:
+            return None
+        return await draw(vega_lite(result.chart, self._hidden), self._drawing)
+
+    def _kept(self, text: str, structured: dict[str, Any] | None, picture: bytes | None) -> Answer:
         """An answer without keys that PostHog's objects or events may carry, and without people if so set."""
         kept = self._hidden(text)
         if structured is not None and kept != text:
             structured = {key: self._kept_value(value) for key, value in structured.items()}
-        return Answer(kept, structured)
+        return Answer(kept, structured, picture)
 
     def _hidden(self, text: str) -> str:
         text = redact(text, self._secrets)

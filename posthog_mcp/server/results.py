@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 from typing import TYPE_CHECKING
 
-from mcp.types import CallToolResult, TextContent, Tool, ToolAnnotations
+from mcp.types import CallToolResult, ContentBlock, ImageContent, TextContent, Tool, ToolAnnotations
 
 if TYPE_CHECKING:
     from posthog_mcp.server.catalog import Catalogue
@@ -33,8 +34,12 @@ def definitions(catalogue: Catalogue) -> list[Tool]:
 
 def result(answer: Answer) -> CallToolResult:
     """An answer as `tools/call` gives it: objects in both halves, since clients show one or the other."""
+    content: list[ContentBlock] = [TextContent(type="text", text=answer.text)]
+    if answer.picture is not None:
+        picture = base64.b64encode(answer.picture).decode()
+        content.append(ImageContent(type="image", data=picture, mime_type="image/png"))
     return CallToolResult(
-        content=[TextContent(type="text", text=answer.text)],
+        content=content,
         structured_content=answer.structured,
         is_error=answer.is_error,
     )

@@ -81,6 +81,13 @@ class Needs:
     access: Access
 
 
+@dataclass(frozen=True, slots=True)
+class NeedsExtra:
+    """Marks an argument that exists only with an extra: `Annotated[bool, NeedsExtra("charts")]`."""
+
+    extra: str
+
+
 class Input(BaseModel):
     """Base of every tool's arguments.
 
@@ -116,6 +123,16 @@ class Input(BaseModel):
             for name, info in cls.model_fields.items()
             for mark in info.metadata
             if isinstance(mark, Needs)
+        }
+
+    @classmethod
+    def extras(cls) -> dict[str, str]:
+        """The arguments that need an extra, each with its name."""
+        return {
+            name: mark.extra
+            for name, info in cls.model_fields.items()
+            for mark in info.metadata
+            if isinstance(mark, NeedsExtra)
         }
 
     def given(self, name: str) -> bool:

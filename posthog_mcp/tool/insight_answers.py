@@ -35,9 +35,14 @@ class Asked(Generic[_Args]):
 
 def about(what: str, asked: Asked[Any], answer: Json) -> str:
     """The first line: what, project, period, time zone, filters, freshness."""
+    return f"{what} of {scope(asked, answer)}{freshness(answer)}"
+
+
+def scope(asked: Asked[Any], answer: Json) -> str:
+    """What an answer is about: `project Acme (1), ..., times in UTC. Filtered by ...`."""
     zone = str(answer.get("timezone") or asked.project.timezone)
-    told = f"{what} of project {asked.project}, {_period(asked.args, answer)}, times in {zone}."
-    return told + filters_in_words(asked.args) + freshness(answer)
+    told = f"project {asked.project}, {_period(asked.args, answer)}, times in {zone}."
+    return told + filters_in_words(asked.args)
 
 
 def _period(args: InsightInput, answer: Json) -> str:

@@ -7,8 +7,18 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from pydantic import Field, model_validator
 
-from posthog_mcp.render import Table
-from posthog_mcp.tool.insight_answers import NOTHING, Asked, about, duration, number, percent, value_in_words
+from posthog_mcp.render import Chart, Series, Table
+from posthog_mcp.tool.charts import Charted, dates
+from posthog_mcp.tool.insight_answers import (
+    NOTHING,
+    Asked,
+    about,
+    duration,
+    number,
+    percent,
+    scope,
+    value_in_words,
+)
 from posthog_mcp.tool.insight_arguments import Interval, SplitInput, StepRows, breakdown, common, node
 from posthog_mcp.tool.short import Names
 
@@ -35,6 +45,7 @@ class QueryFunnel(SplitInput):
     exclude: Names = Field(default_factory=list[str], description="Events that disqualify.")
     show: Literal["steps", "time_to_convert", "trend"] = Field("steps", description="Which view.")
     interval: Interval = Field("day", description="For trend.")
+    chart: Charted = False
 
     @model_validator(mode="after")
     def _window_is_a_span(self) -> QueryFunnel:
@@ -104,7 +115,7 @@ def _steps(steps: list[Json], *, split: bool) -> list[list[Any]]:
             [
                 *([value_in_words(step.get("breakdown_value"))] if split else []),
                 place + 1,
-                step.get("custom_name") or step.get("name"),
+                _event(step),
                 step["count"],
                 percent(step["count"], steps[0]["count"]),
                 percent(step["count"], before) if place else "",
@@ -141,3 +152,39 @@ def _trend(args: QueryFunnel, results: list[Json], told: list[str]) -> Table:
         outsiders=frozenset({args.breakdown}),
         empty=NOTHING,
     )
+
+
+def funnel_chart(asked: Asked[QueryFunnel], answer: Json) -> Chart:
+    """A bar for each step, a column for each bin of times, or a line of who converted."""
+    args, subtitle = asked.args, scope(asked, answer)
+    results: Any = answer.get("results") or []
+    steps = " → ".join(step.event or "All events" for step in args.steps)
+    if args.show == "time_to_convert":
+        bins: list[list[Any]] = results.get("bins") or [] if results else []
+        people = [Series("", [count for _, count in bins])]
+        return Chart(
+            "columns", f"Time taken: {steps}", subtitle, [duration(begin) for begin, _ in bins], people
+        )
+    if args.show == "trend":
+        days = dates(results[0]["days"] if results else [], args.interval)
+        lines = [
+            Series(value_in_words(one.get("breakdown_value")), [*map(number, one["data"])]) for one in results
+        ]
+        title = f"Converted of who began, each {args.interval}: {steps}"
+        return Chart("lines", title, subtitle, days, lines, percent=True)
+    groups: list[list[Json]] = results if args.breakdown else [results] if results else []
+    named = [f"{place} {_event(step)}" for place, step in enumerate(groups[0] if groups else [], 1)]
+    return Chart("bars", steps, subtitle, named, [_bars(group) for group in groups])
+
+
+def _bars(steps: list[Json]) -> Series:
+    counts = [int(step["count"]) for step in steps]
+    shares = [percent(count, counts[0]) for count in counts]
+    texts = [
+        f"{count:,} ({share})" if share else f"{count:,}" for count, share in zip(counts, shares, strict=True)
+    ]
+    return Series(value_in_words(steps[0].get("breakdown_value")), counts, texts)
+
+
+def _event(step: Json) -> str:
+    return str(step.get("custom_name") or step.get("name"))

@@ -6,8 +6,18 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from posthog_mcp.render import Table
-from posthog_mcp.tool.insight_answers import NOTHING, Asked, about, duration, number, percent, unfinished
+from posthog_mcp.render import Chart, Series, Table
+from posthog_mcp.tool.charts import Charted, dates
+from posthog_mcp.tool.insight_answers import (
+    NOTHING,
+    Asked,
+    about,
+    duration,
+    number,
+    percent,
+    scope,
+    unfinished,
+)
 from posthog_mcp.tool.insight_arguments import InsightInput, Interval, StepRows, StepText, common, node
 from posthog_mcp.tool.short import Names, Short
 
@@ -76,6 +86,7 @@ class QueryLifecycle(InsightInput):
 
     series: StepText = Field(description='Event that is being active, or {"event":"","filters":[]}.')
     interval: Interval = Field("day", description="Of the rows.")
+    chart: Charted = False
 
 
 async def lifecycle_query(ctx: Context, project: Project, args: QueryLifecycle) -> Json:
@@ -109,6 +120,18 @@ def lifecycle_table(asked: Asked[QueryLifecycle], answer: Json) -> Table:
     )
 
 
+def lifecycle_chart(asked: Asked[QueryLifecycle], answer: Json) -> Chart:
+    """A column for each interval, with who went away below the line."""
+    args = asked.args
+    results: list[Json] = answer.get("results") or []
+    by_status = {str(one.get("status")): one for one in results}
+    days = dates(results[0]["days"] if results else [], args.interval)
+    parts = [Series(status, by_status[status]["data"]) for status in _STATUSES if status in by_status]
+    action: Json = results[0].get("action") or {} if results else {}
+    title = f"Lifecycle of {action.get('name') or 'people'}, each {args.interval}"
+    return Chart("stack", title, scope(asked, answer), days, parts)
+
+
 class QueryStickiness(InsightInput):
     """Arguments of query_stickiness."""
 
@@ -117,6 +140,7 @@ class QueryStickiness(InsightInput):
     )
     interval: Interval = Field("day", description="What is counted.")
     cumulative: bool = Field(default=False, description="n or more instead of exactly n.")
+    chart: Charted = False
 
 
 async def stickiness_query(ctx: Context, project: Project, args: QueryStickiness) -> Json:
@@ -139,11 +163,27 @@ def stickiness_table(asked: Asked[QueryStickiness], answer: Json) -> Table:
         cells = [(int(one["data"][place]), int(one.get("count") or 0)) for one in results]
         if any(count for count, _ in cells):
             rows.append([days, *(f"{count} ({percent(count, whole) or '0 %'})" for count, whole in cells)])
-    more = " or more" if args.cumulative else ""
-    names = [str(one.get("label") or place) for place, one in enumerate(results, 1)]
     return Table(
         about=[about("Stickiness", asked, answer)],
-        columns=[f"{args.interval}s{more}", *names],
+        columns=[_counted(args), *_names(results)],
         rows=rows,
         empty=NOTHING,
     )
+
+
+def stickiness_chart(asked: Asked[QueryStickiness], answer: Json) -> Chart:
+    """A column for each number of intervals."""
+    results: list[Json] = answer.get("results") or []
+    names = _names(results)
+    columns = [Series(name, one["data"]) for name, one in zip(names, results, strict=True)]
+    days: list[int] = results[0]["days"] if results else []
+    title = f"People by {_counted(asked.args)} with {', '.join(names)}"
+    return Chart("columns", title, scope(asked, answer), [*map(str, days)], columns)
+
+
+def _counted(args: QueryStickiness) -> str:
+    return f"{args.interval}s{' or more' if args.cumulative else ''}"
+
+
+def _names(results: list[Json]) -> list[str]:
+    return [str(one.get("label") or place) for place, one in enumerate(results, 1)]

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from posthog_mcp.render import Table
-from posthog_mcp.tool.insight_answers import NOTHING, Asked, about, percent, value_in_words
+from posthog_mcp.render import Chart, Series, Table
+from posthog_mcp.tool.charts import Charted, dates
+from posthog_mcp.tool.insight_answers import NOTHING, Asked, about, percent, scope, value_in_words
 from posthog_mcp.tool.insight_arguments import (
     InsightDate,
     Interval,
@@ -42,6 +43,7 @@ class QueryRetention(SplitInput):
         "recurring", description="Who begins: all, or only their first time."
     )
     cumulative: bool = Field(default=False, description="Came back then or later.")
+    chart: Charted = False
 
 
 async def retention_query(ctx: Context, project: Project, args: QueryRetention) -> Json:
@@ -77,10 +79,7 @@ def retention_table(asked: Asked[QueryRetention], answer: Json) -> Table:
     """One row for each period in which people began: how many, and how many came back in each later one."""
     args = asked.args
     results: list[Json] = answer.get("results") or []
-    labels = [str(cell.get("label")) for cell in results[0]["values"]] if results else []
-    groups: dict[str, list[Json]] = {}
-    for row in results:
-        groups.setdefault(value_in_words(row.get("breakdown_value")), []).append(row)
+    labels, groups = _labels(results), _groups(results)
     rows = [
         [*([value] if args.breakdown else []), str(row["date"])[:16].removesuffix("T00:00"), *cells]
         for value, group in groups.items()
@@ -102,26 +101,77 @@ def retention_table(asked: Asked[QueryRetention], answer: Json) -> Table:
     )
 
 
+def _labels(results: list[Json]) -> list[str]:
+    return [str(cell.get("label")) for cell in results[0]["values"]] if results else []
+
+
+def _groups(results: list[Json]) -> dict[str, list[Json]]:
+    """The rows by the value they are split by."""
+    groups: dict[str, list[Json]] = {}
+    for row in results:
+        groups.setdefault(value_in_words(row.get("breakdown_value")), []).append(row)
+    return groups
+
+
+def _counts(group: list[Json]) -> list[list[int | None]]:
+    """Who came back; None for periods that have not come yet, whatever PostHog fills in."""
+    return [
+        [
+            int(cell.get("count") or 0) if not number or place + number < len(group) else None
+            for number, cell in enumerate(row["values"])
+        ]
+        for place, row in enumerate(group)
+    ]
+
+
 def _cells(group: list[Json]) -> list[list[str]]:
-    """Counts with their shares; periods that have not come yet are empty, whatever PostHog fills in."""
+    """Counts with their shares."""
     table: list[list[str]] = []
-    for place, row in enumerate(group):
-        counts = [int(cell.get("count") or 0) for cell in row["values"]]
-        cells = [str(counts[0])]
-        for number, count in enumerate(counts[1:], 1):
-            share = percent(count, counts[0]).replace(" ", "")
-            seen = place + number < len(group)
-            cells.append(f"{count} ({share})" if seen and share else str(count) if seen else "")
+    for first, *later in _counts(group):
+        cells = [str(first)]
+        for count in later:
+            share = percent(count or 0, first or 0).replace(" ", "")
+            cells.append("" if count is None else f"{count} ({share})" if share else str(count))
         table.append(cells)
     return table
 
 
+def _sums(group: list[Json]) -> list[tuple[int, int]]:
+    """For each later period: who came back, of how many who could have by then."""
+    counts = _counts(group)
+    seen = [
+        [(row[number] or 0, row[0] or 0) for row in counts if row[number] is not None]
+        for number in range(1, len(counts[0]))
+    ]
+    return [(sum(came for came, _ in pairs), sum(began for _, began in pairs)) for pairs in seen]
+
+
 def _mean(results: list[Json], labels: list[str]) -> str:
     """The share of all who could have come back by then."""
-    told: list[str] = []
-    for number, label in enumerate(labels[1:], 1):
-        rows = [row["values"] for place, row in enumerate(results) if place + number < len(results)]
-        began = sum(cells[0]["count"] for cells in rows)
-        if began:
-            told.append(f"{label} {percent(sum(cells[number]['count'] for cells in rows), began)}")
+    sums = zip(labels[1:], _sums(results), strict=True)
+    told = [f"{label} {percent(came, began)}" for label, (came, began) in sums if began]
     return f"Of all who had the time: {', '.join(told)}." if told else ""
+
+
+def retention_chart(asked: Asked[QueryRetention], answer: Json) -> Chart:
+    """A row for each period in which people began; split by a property, a line for each value."""
+    args, subtitle = asked.args, scope(asked, answer)
+    results: list[Json] = answer.get("results") or []
+    labels, groups = _labels(results)[1:], _groups(results)
+    title = f"Retention, % of those who began, by {args.breakdown or args.period}"
+    if args.breakdown:
+        lines = [
+            Series(value, [100 * came / began if began else None for came, began in _sums(group)])
+            for value, group in groups.items()
+        ]
+        return Chart("lines", title, subtitle, labels, lines, percent=True)
+    days = dates([row["date"] for row in results], args.period)
+    rows = [_row(day, counts) for day, counts in zip(days, _counts(results), strict=True)]
+    return Chart("heat", title, subtitle, labels, rows, percent=True)
+
+
+def _row(day: str, counts: list[int | None]) -> Series:
+    first, *later = counts
+    shares = [None if count is None or not first else 100 * count / first for count in later]
+    texts = ["" if share is None else f"{share:.0f}" for share in shares]
+    return Series(f"{day} · {first:,}", shares, texts)

@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from posthog_mcp.render import Table
+from posthog_mcp.render import Chart, Series, Table
+from posthog_mcp.tool.charts import Charted, dates, figure
 from posthog_mcp.tool.insight_answers import (
     NOTHING,
     Asked,
     about,
     adds_up,
     number,
+    scope,
     unfinished,
     value_in_words,
 )
@@ -46,6 +48,7 @@ class QueryTrends(SplitInput):
     compare: bool = Field(default=False, description="With the period before.")
     total: bool = Field(default=False, description="One number for the whole period, people unique over it.")
     breakdown_limit: int = Field(10, ge=1, le=100, description="Values shown.")
+    chart: Charted = False
 
 
 async def trends_query(ctx: Context, project: Project, args: QueryTrends) -> Json:
@@ -70,8 +73,7 @@ def trends_table(asked: Asked[QueryTrends], answer: Json) -> Table:
     """One row for each interval; split by a property, one for each value."""
     args = asked.args
     results: list[Json] = answer.get("results") or []
-    axes: list[list[str]] = [one.get("days") or [] for one in results]
-    days = max(axes, key=len, default=list[str]())
+    days = _days(results)
     told = [
         about("Trends", asked, answer),
         unfinished(asked, answer, days, args.interval),
@@ -98,18 +100,18 @@ def trends_table(asked: Asked[QueryTrends], answer: Json) -> Table:
 
 
 def _by_value(args: QueryTrends, results: list[Json], days: list[str], told: list[str]) -> Table:
-    several = len(args.series) > 1 and not args.formula
+    several = _several(args)
     summed = any(map(adds_up, results))
     rows: list[list[Any]] = []
     for one in results:
-        names = [_name(args, one)] if several or args.compare else []
+        names = [_name(args, one)] if several else []
         value = value_in_words(one.get("breakdown_value"))
         if args.total:
             rows.append([*names, value, number(one.get("aggregated_value"))])
         else:
             whole = [number(one.get("count")) if adds_up(one) else None] if summed else []
             rows.append([*names, value, *whole, *map(number, one.get("data") or [])])
-    first = ["series"] if several or args.compare else []
+    first = ["series"] if several else []
     return Table(
         about=told,
         columns=[
@@ -122,6 +124,50 @@ def _by_value(args: QueryTrends, results: list[Json], days: list[str], told: lis
         outsiders=frozenset({args.breakdown}) if args.breakdown_on != "cohort" else frozenset(),
         empty=NOTHING,
     )
+
+
+def trends_chart(asked: Asked[QueryTrends], answer: Json) -> Chart:
+    """A line for each series or value; of totals, a bar."""
+    args = asked.args
+    results: list[Json] = answer.get("results") or []
+    names = dict.fromkeys(_name(args, one) for one in results if one.get("compare_label") != "previous")
+    title, subtitle = ", ".join(names), scope(asked, answer)
+    if args.breakdown:
+        title += f" by {args.breakdown}"
+    if args.total:
+        values = [number(one.get("aggregated_value")) for one in results]
+        places = [_drawn_name(args, one) for one in results]
+        return Chart("bars", title, subtitle, places, [Series("", values, [*map(figure, values)])])
+    days = _days(results)
+    grows = bool(unfinished(asked, answer, days, args.interval))
+    if grows:
+        subtitle += " Dashed: not over yet."
+    lines = [
+        Series(
+            _drawn_name(args, one),
+            [_at(one, place) for place in range(len(days))],
+            unfinished=grows and one.get("compare_label") != "previous",
+        )
+        for one in results
+    ]
+    return Chart("lines", f"{title}, each {args.interval}", subtitle, dates(days, args.interval), lines)
+
+
+def _drawn_name(args: QueryTrends, one: Json) -> str:
+    if not args.breakdown:
+        return _name(args, one)
+    value = value_in_words(one.get("breakdown_value"))
+    return f"{value} · {_name(args, one)}" if _several(args) else value
+
+
+def _several(args: QueryTrends) -> bool:
+    """Whether a value alone does not name a row."""
+    return args.compare or (len(args.series) > 1 and not args.formula)
+
+
+def _days(results: list[Json]) -> list[str]:
+    axes: list[list[str]] = [one.get("days") or [] for one in results]
+    return max(axes, key=len, default=list[str]())
 
 
 def _at(one: Json, place: int) -> Any:

@@ -39,6 +39,7 @@ class Listing:
         default: Listed without asking for its area.
         schema: The JSON schema of all its arguments.
         needs: Arguments that exist only from an access level on, with that level.
+        extras: Arguments that exist only with an extra, with its name.
         module: Where its code is.
     """
 
@@ -55,6 +56,7 @@ class Listing:
     default: bool
     schema: dict[str, Any]
     needs: dict[str, Access]
+    extras: dict[str, str]
     module: str
 
     def within(self, access: Access) -> bool:
@@ -122,6 +124,7 @@ def tool(
             keys=keys,
             schema=input_schema(model),
             needs=model.needs(),
+            extras=model.extras(),
             module=run.__module__,
             input=model,
             run=run,

@@ -7,9 +7,10 @@ from pydantic import Field
 
 from posthog_mcp.api.errors import Invalid, ServerError
 from posthog_mcp.render import Record, Table
-from posthog_mcp.render.experiments import COLUMNS, MISMATCH, mismatch, read, rows, sentence
+from posthog_mcp.render.experiments import COLUMNS, MISMATCH, Results, chart, mismatch, read, rows, sentence
 from posthog_mcp.render.flags import variants
 from posthog_mcp.tool import Access, Context, Project, ProjectInput, ToolFailure, tool
+from posthog_mcp.tool.charts import Charted, with_chart
 from posthog_mcp.tool.experiment_metrics import metric_name, metrics_of
 from posthog_mcp.tool.experiments import (
     LIST,
@@ -99,6 +100,7 @@ class GetExperimentResults(OneExperiment):
     """Arguments of get_experiment_results."""
 
     metric: str = Field("", max_length=400, description="Only the metric of this name.")
+    chart: Charted = False
 
 
 @tool(
@@ -134,7 +136,7 @@ async def get_experiment_results(ctx: Context, args: GetExperimentResults) -> Ta
         f"{experiment['name']} ({experiment['id']}) of project {project}: {since}. Page: {page}",
         *await _exposures(ctx, project, experiment),
     ]
-    table: list[list[Any]] = []
+    found: list[Results] = []
     answers: list[Json] = []
     for done, (metric, primary) in enumerate(chosen):
         await ctx.progress(done, len(chosen), metric_name(metric))
@@ -146,12 +148,18 @@ async def get_experiment_results(ctx: Context, args: GetExperimentResults) -> Ta
             about.append(f"{name}: PostHog cannot compute it: {said}")
             continue
         answers.append(answer)
-        results = read(answer, metric, name, config)
-        about.append(sentence(results))
-        table += rows(results)
+        found.append(read(answer, metric, name, config))
+        about.append(sentence(found[-1]))
     if answers:
         about.append(freshness(min(answers, key=lambda each: each.get("last_refresh") or "")).strip())
-    return Table(about=about, columns=COLUMNS, rows=table, empty=["The experiment has no metric to show."])
+    told = [row for results in found for row in rows(results)]
+    table = Table(about=about, columns=COLUMNS, rows=told, empty=["The experiment has no metric to show."])
+    if not args.chart:
+        return table
+    drawn = chart(found, experiment["name"], f"Project {project}, {since}.") if found else None
+    if drawn and len(drawn.places) < len(found):
+        about.append("The chart leaves out metrics whose changes have another unit.")
+    return with_chart(table, drawn)
 
 
 async def _metric(ctx: Context, project: Project, experiment: Json, metric: Json) -> Json:

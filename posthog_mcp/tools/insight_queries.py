@@ -22,7 +22,7 @@ async def query_trends(ctx: Context, args: QueryTrends) -> Table:
 
     Rows are intervals; with a breakdown one row for each value. Today is included, so -7d is 8 days.
     """
-    return await _ask(ctx, args, "query_trends")
+    return await _ask(ctx, args, "query_trends", draw=args.chart)
 
 
 @tool(area="insights", access=Access.READ, title="Query a funnel", scopes=_SCOPES)
@@ -35,7 +35,7 @@ async def query_funnel(ctx: Context, args: QueryFunnel) -> Table:
     kind = KINDS["query_funnel"]
     query = await kind.query(ctx, project, args)
     answer = await answer_of(ctx, project, query)
-    table = kind.table(Asked(project, args, ctx.now()), answer)
+    table = kind.shown(Asked(project, args, ctx.now()), answer, draw=args.chart)
     table.about += await anonymous_note(ctx, project, args, answer)
     return table
 
@@ -46,7 +46,7 @@ async def query_retention(ctx: Context, args: QueryRetention) -> Table:
 
     Periods that have not come yet are empty.
     """
-    return await _ask(ctx, args, "query_retention")
+    return await _ask(ctx, args, "query_retention", draw=args.chart)
 
 
 @tool(area="insights", access=Access.READ, title="Query paths", scopes=_SCOPES, default=False)
@@ -58,16 +58,16 @@ async def query_paths(ctx: Context, args: QueryPaths) -> Table:
 @tool(area="insights", access=Access.READ, title="Query the lifecycle", scopes=_SCOPES, default=False)
 async def query_lifecycle(ctx: Context, args: QueryLifecycle) -> Table:
     """How many people are new, return, come back after a break (resurrecting) or went away (dormant)."""
-    return await _ask(ctx, args, "query_lifecycle")
+    return await _ask(ctx, args, "query_lifecycle", draw=args.chart)
 
 
 @tool(area="insights", access=Access.READ, title="Query stickiness", scopes=_SCOPES, default=False)
 async def query_stickiness(ctx: Context, args: QueryStickiness) -> Table:
     """On how many days, or weeks, of a period people did something."""
-    return await _ask(ctx, args, "query_stickiness")
+    return await _ask(ctx, args, "query_stickiness", draw=args.chart)
 
 
-async def _ask(ctx: Context, args: Any, name: str) -> Table:
+async def _ask(ctx: Context, args: Any, name: str, *, draw: bool = False) -> Table:
     kind, project = KINDS[name], await ctx.project(args)
     answer = await answer_of(ctx, project, await kind.query(ctx, project, args))
-    return kind.table(Asked(project, args, ctx.now()), answer)
+    return kind.shown(Asked(project, args, ctx.now()), answer, draw=draw)

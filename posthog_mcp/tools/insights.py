@@ -6,6 +6,7 @@ from pydantic import Field
 
 from posthog_mcp.render import Record, Table
 from posthog_mcp.tool import Access, Context, JsonObject, Project, ProjectInput, ToolFailure, queries, tool
+from posthog_mcp.tool.charts import Charted, with_chart
 from posthog_mcp.tool.difference import difference
 from posthog_mcp.tool.insight_kinds import KINDS, arguments_of
 from posthog_mcp.tool.insight_saved import as_asked
@@ -90,6 +91,7 @@ class GetInsight(ProjectInput):
 
     insight: str = Field(min_length=1, description="Its id, short id or name.")
     refresh: bool = Field(default=False, description="Compute anew, even if PostHog has a fresh result.")
+    chart: Charted = False
 
 
 @tool(
@@ -103,7 +105,7 @@ async def get_insight(ctx: Context, args: GetInsight) -> Table:
     """One saved chart: what it asks, and its numbers as a table."""
     project = await ctx.project(args)
     insight = await computed_insight(ctx, project, args.insight, anew=args.refresh)
-    table = _results(ctx, project, insight)
+    table = _results(ctx, project, insight, draw=args.chart)
     computed, page = insight.get("last_refresh"), ctx.link(project, f"insights/{insight.get('short_id')}")
     facts = [
         freshness(insight).strip() or (f"Computed {computed}." if computed else ""),
@@ -116,7 +118,7 @@ async def get_insight(ctx: Context, args: GetInsight) -> Table:
     return table
 
 
-def _results(ctx: Context, project: Project, insight: Json) -> Table:
+def _results(ctx: Context, project: Project, insight: Json, *, draw: bool) -> Table:
     source, results = source_of(insight), insight.get("result")
     if results is None:
         return Table(about=[], columns=[], rows=[], empty=["PostHog has no result of it. Try refresh."])
@@ -125,11 +127,11 @@ def _results(ctx: Context, project: Project, insight: Json) -> Table:
     known = as_asked(project, ctx.now(), source)
     if known is not None:
         kind, asked = known
-        return kind.table(asked, answer)
+        return kind.shown(asked, answer, draw=draw, title=name_of(insight))
     columns: list[str] = insight.get("columns") or []
     rows: list[list[Any]] = results if columns else []
     empty = [] if columns else [f"Results of a {source.get('kind')} are shown on its page alone."]
-    return Table(
+    table = Table(
         about=[],
         columns=columns,
         rows=rows,
@@ -137,6 +139,7 @@ def _results(ctx: Context, project: Project, insight: Json) -> Table:
         outsiders=frozenset(columns),
         empty=empty,
     )
+    return with_chart(table, None) if draw else table
 
 
 class SaveInsight(ProjectInput):

@@ -1,0 +1,124 @@
+"""Charts as pictures, by the renderer itself; where its extra is missing, what is said."""
+
+import io
+import os
+from typing import Any
+
+import anyio
+import pytest
+from mcp import Client
+from mcp.types import TextContent
+
+from posthog_mcp.render import Chart, Series, vega_lite
+from posthog_mcp.server import catalog, drawing
+from posthog_mcp.server.app import App
+from posthog_mcp.server.drawing import available, draw
+from posthog_mcp.tool import ToolFailure
+
+CHARTED = {
+    "query_trends", "query_funnel", "query_retention", "query_lifecycle", "query_stickiness", "get_insight",
+    "get_experiment_results",
+}  # fmt: skip
+SHAPES = ("lines", "columns", "stack", "bars", "intervals", "heat")
+drawn = pytest.mark.skipif(not available(), reason='pip install "posthog-mcp[charts]" brings the renderer')
+
+
+def chart(shape: Any, series: int = 8, places: int = 31) -> Chart:
+    """A dense one, whose labels try to be more than labels."""
+    lines = [
+        Series(
+            f'\u202e</script>"]+x+["{"é漢字👩‍👩‍👧"[number % 6 :]} {number} and a long end of it',
+            [float((number * 37 + place * 91) % 101) for place in range(places)],
+            ["12 %"] * places,
+            [(float(number), 100.0)] * places if shape == "intervals" else (),
+        )
+        for number in range(series)
+    ]
+    names = [f"<b>{place}\t{{'signal':'x'}}" for place in range(places)]
+    return Chart(shape, "Title → of it", "of a project", names, lines, percent=True).fitting()
+
+
+@drawn
+async def test_dense_charts_of_every_shape_are_small_pictures_of_one_size() -> None:
+    images = pytest.importorskip("PIL.Image")
+    room = anyio.CapacityLimiter(1)
+    charts = [*map(chart, SHAPES), chart("lines", places=2_000)]
+    for picture in [await draw(vega_lite(each), room) for each in charts]:
+        with images.open(io.BytesIO(picture)) as image:
+            assert (image.format, image.size) == ("PNG", (900, 500))
+            assert len(image.getcolors()) > 5
+        assert len(picture) < 100_000
+
+
+@drawn
+async def test_others_go_on_while_a_chart_is_drawn() -> None:
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            await anyio.sleep(0.002)
+            turns += 1
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(count)
+        await draw(vega_lite(chart("heat")), anyio.CapacityLimiter(1))
+        group.cancel_scope.cancel()
+    assert turns > 10
+
+
+@drawn
+async def test_what_the_renderer_refuses_is_said_in_words() -> None:
+    with pytest.raises(ToolFailure, match=r"No chart could be drawn\. .* Call again without `chart`\."):
+        await draw({"mark": "nonsense"}, anyio.CapacityLimiter(1))
+
+
+def missing(_specification: str) -> bytes:
+    """In the place of the renderer: one that is not installed."""
+    raise ModuleNotFoundError("No module named 'vl_convert'", name="vl_convert")
+
+
+def dying(_specification: str) -> bytes:
+    """In the place of the renderer: one that takes its process with it."""
+    os._exit(3)
+
+
+@pytest.mark.parametrize(
+    ("renderer", "words"),
+    [
+        (missing, 'vl_convert is missing. Have `pip install "posthog-mcp[charts]"` run where the server is'),
+        (dying, "The renderer failed on it; the numbers are there all the same."),
+    ],
+)
+async def test_a_renderer_that_is_not_there_or_dies_is_said_in_words(
+    renderer: Any, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drawing, "png", renderer)
+    with pytest.raises(ToolFailure) as failure:
+        await draw({}, anyio.CapacityLimiter(1))
+    assert words in str(failure.value)
+
+
+@pytest.mark.parametrize("installed", [True, False])
+async def test_tools_offer_charts_only_where_the_extra_is_installed(
+    installed: bool, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalog, "available", lambda: installed)
+    async with Client(App(settings(areas="all")).server()) as client:
+        tools = (await client.list_tools()).tools
+    offering = {tool.name for tool in tools if "chart" in tool.input_schema["properties"]}
+    assert offering == (CHARTED if installed else set())
+
+
+async def test_asked_for_a_chart_without_the_extra_a_tool_says_how_to_get_it(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalog, "available", lambda: False)
+    async with Client(App(settings()).server()) as client:
+        answer = await client.call_tool("query_trends", {"series": "$pageview", "chart": True})
+    assert answer.is_error
+    assert isinstance(answer.content[0], TextContent)
+    assert answer.content[0].text == (
+        "query_trends did not run. `chart` cannot be chosen here: it needs "
+        '`pip install "posthog-mcp[charts]"` where the server runs. Call again without `chart`.'
+    )
