@@ -22,7 +22,7 @@ from posthog_mcp.safety import audit, clean, fence
 from posthog_mcp.safety.mask import mask
 from posthog_mcp.safety.redact import redact
 from posthog_mcp.server.arguments import check
-from posthog_mcp.server.drawing import draw
+from posthog_mcp.server.drawing import Drawing
 from posthog_mcp.server.log import places
 from posthog_mcp.server.metrics import Metrics
 from posthog_mcp.server.traces import UNKNOWN, trace
@@ -82,7 +82,7 @@ class Dispatcher:
         self._services = services
         self._secrets = settings.secrets()
         self._tools: dict[str, Tool] = {}
-        self._drawing = anyio.CapacityLimiter(1)
+        self._drawing = Drawing()
 
     async def call(
         self,
@@ -192,7 +192,7 @@ class Dispatcher:
         """The chart of a result; what the text hides, its labels hide too."""
         if not isinstance(result, Table) or result.chart is None:
             return None
-        return await draw(vega_lite(result.chart, self._hidden), self._drawing)
+        return await self._drawing.png(vega_lite(result.chart, self._hidden))
 
     def _kept(self, text: str, structured: dict[str, Any] | None, picture: bytes | None) -> Answer:
         """An answer without keys that PostHog's objects or events may carry, and without people if so set."""

@@ -31,8 +31,11 @@ def with_chart(table: Table, chart: Chart | None) -> Table:
         return table
     table.chart = chart.fitting()
     shown, every = table.chart, chart
-    counts = {"series": (shown.series, every.series), "bars": (shown.places, every.places)}
-    left = [f"{len(some)} of {len(all_)} {what}" for what, (some, all_) in counts.items() if some != all_]
+    counts = {
+        "series": (len(shown.series), len(every.series)),
+        "bars": (len(shown.places), len(every.places)),
+    }
+    left = [f"{some} of {whole} {what}" for what, (some, whole) in counts.items() if some < whole]
     if left:
         table.about.append(f"The chart has the largest {' and '.join(left)}; the table names the rest.")
     if table.outsiders:
@@ -46,9 +49,11 @@ def dates(days: Sequence[Any], interval: str) -> list[str]:
     The year is there for months, and where there are several.
     """
     read = [datetime.fromisoformat(str(day)) for day in days]
-    year = " %Y" if interval == "month" or len({day.year for day in read}) > 1 else ""
-    form = {"hour": f"%b{year} %H:%M"}.get(interval, f"%b{year}")
-    return [day.strftime(form) if interval == "month" else f"{day.day} {day.strftime(form)}" for day in read]
+    if interval == "month":
+        return [f"{day:%b %Y}" for day in read]
+    year = " %Y" if len({day.year for day in read}) > 1 else ""
+    clock = " %H:%M" if interval in ("hour", "minute") else ""
+    return [f"{day.day} {day:%b{year}{clock}}" for day in read]
 
 
 def figure(value: Any) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from posthog_mcp.render.experiments import chi_square_beyond, mismatch, read, rows, sentence
+from posthog_mcp.render.experiments import chart, chi_square_beyond, mismatch, read, rows, sentence
 
 METRIC = {"metric_type": "funnel", "goal": "increase"}
 BASELINE = {"key": "control", "number_of_samples": 1000, "sum": 120, "validation_failures": []}
@@ -123,3 +123,24 @@ def test_a_split_is_judged_by_posthog_where_it_does_else_here():
     assert mismatch({"control": 5150, "test": 4850}, even, None) == pytest.approx(0.0027, abs=1e-4)
     assert mismatch({"control": 50, "test": 49}, even, None) is None
     assert mismatch({"control": 500}, {"control": 100, "test": 0}, None) is None
+
+
+def test_a_chart_has_the_changes_in_percent_and_leaves_out_other_units():
+    answer = {
+        "baseline": BASELINE,
+        "variant_results": [variant(), variant(key="early", significant=None, credible_interval=None)],
+    }
+    config = {"bayesian": {"difference_type": "ABSOLUTE"}}
+    buys = read(answer, METRIC, "Buys", {})
+    drawn = chart([buys], "Checkout", "Since March.")
+    assert [(one.name, one.values[0]) for one in drawn.series] == [
+        ("test", pytest.approx(30)),
+        ("early", None),
+    ]
+    assert drawn.series[0].spans[0] == (10, 50)
+    assert drawn.series[0].texts == ("+30.0 %, better",)
+    assert drawn.subtitle == "Change against control, 95 % intervals. Since March."
+    spent = read(answer, {"metric_type": "mean", "goal": "increase"}, "Spent", config)
+    shares = read(answer, METRIC, "Buys", config)
+    assert chart([spent, shares], "", "").places == ["Spent"]
+    assert not chart([shares], "", "").percent

@@ -1,7 +1,7 @@
 """Charts as pictures, by the renderer itself; where its extra is missing, what is said."""
 
 import io
-import os
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -12,7 +12,7 @@ from mcp.types import TextContent
 from posthog_mcp.render import Chart, Series, vega_lite
 from posthog_mcp.server import catalog, drawing
 from posthog_mcp.server.app import App
-from posthog_mcp.server.drawing import available, draw
+from posthog_mcp.server.drawing import Drawing, available
 from posthog_mcp.tool import ToolFailure
 
 CHARTED = {
@@ -41,9 +41,9 @@ def chart(shape: Any, series: int = 8, places: int = 31) -> Chart:
 @drawn
 async def test_dense_charts_of_every_shape_are_small_pictures_of_one_size() -> None:
     images = pytest.importorskip("PIL.Image")
-    room = anyio.CapacityLimiter(1)
+    drawing = Drawing()
     charts = [*map(chart, SHAPES), chart("lines", places=2_000)]
-    for picture in [await draw(vega_lite(each), room) for each in charts]:
+    for picture in [await drawing.png(vega_lite(each)) for each in charts]:
         with images.open(io.BytesIO(picture)) as image:
             assert (image.format, image.size) == ("PNG", (900, 500))
             assert len(image.getcolors()) > 5
@@ -62,7 +62,7 @@ async def test_others_go_on_while_a_chart_is_drawn() -> None:
 
     async with anyio.create_task_group() as group:
         group.start_soon(count)
-        await draw(vega_lite(chart("heat")), anyio.CapacityLimiter(1))
+        await Drawing().png(vega_lite(chart("heat")))
         group.cancel_scope.cancel()
     assert turns > 10
 
@@ -70,32 +70,26 @@ async def test_others_go_on_while_a_chart_is_drawn() -> None:
 @drawn
 async def test_what_the_renderer_refuses_is_said_in_words() -> None:
     with pytest.raises(ToolFailure, match=r"No chart could be drawn\. .* Call again without `chart`\."):
-        await draw({"mark": "nonsense"}, anyio.CapacityLimiter(1))
-
-
-def missing(_specification: str) -> bytes:
-    """In the place of the renderer: one that is not installed."""
-    raise ModuleNotFoundError("No module named 'vl_convert'", name="vl_convert")
-
-
-def dying(_specification: str) -> bytes:
-    """In the place of the renderer: one that takes its process with it."""
-    os._exit(3)
+        await Drawing().png({"mark": "nonsense"})
 
 
 @pytest.mark.parametrize(
-    ("renderer", "words"),
+    ("program", "words"),
     [
-        (missing, 'vl_convert is missing. Have `pip install "posthog-mcp[charts]"` run where the server is'),
-        (dying, "The renderer failed on it; the numbers are there all the same."),
+        (
+            "no_renderer",
+            'The renderer cannot be loaded: it is not there. Have `pip install "posthog-mcp[charts]"`',
+        ),
+        ("dying_renderer", "The renderer failed on it; the numbers are there all the same."),
     ],
 )
 async def test_a_renderer_that_is_not_there_or_dies_is_said_in_words(
-    renderer: Any, words: str, monkeypatch: pytest.MonkeyPatch
+    program: str, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(drawing, "png", renderer)
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    monkeypatch.setattr(drawing, "_DRAWER", program)
     with pytest.raises(ToolFailure) as failure:
-        await draw({}, anyio.CapacityLimiter(1))
+        await Drawing().png({})
     assert words in str(failure.value)
 
 
