@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -42,6 +43,7 @@ def add_parser(subparsers: Subparsers) -> None:
     )
     parser.add_argument("--yes", action="store_true", help="agree to what cannot be taken back")
     parser.add_argument("--json", action="store_true", help="print the answer as JSON")
+    parser.add_argument("--picture", metavar="FILE", type=Path, help="where a chart goes, as PNG")
     add_options(parser)
     parser.set_defaults(run=run)
 
@@ -65,6 +67,19 @@ def run(args: argparse.Namespace) -> int:
     print(
         json.dumps(answer.structured, ensure_ascii=False, indent=2) if _as_json(args, answer) else answer.text
     )
+    return 0 if answer.picture is None else _keep(answer.picture, args.picture)
+
+
+def _keep(picture: bytes, file: Path | None) -> int:
+    if file is None:
+        print("The chart is left out: give --picture FILE to keep it.", file=sys.stderr)
+        return 0
+    try:
+        file.write_bytes(picture)
+    except OSError as error:
+        why = f"{error.strerror}. Give a file that can be written."
+        print(f"The chart was not written to {file}: {why}", file=sys.stderr)
+        return 1
     return 0
 
 

@@ -1,6 +1,9 @@
 """Charts over the installed program."""
 
 import base64
+import json
+import os
+import subprocess
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Literal
@@ -57,3 +60,23 @@ def test_the_program_ends_at_once_while_a_chart_is_drawn(
     assert code == 0
     assert seconds < 2
     assert program.said() == ""
+
+
+def test_the_command_keeps_a_picture_where_it_is_told_to(posthog: dict[str, str], tmp_path: Path) -> None:
+    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    env = {**kept, **posthog, "POSTHOG_MCP_DATA_DIR": str(tmp_path)}
+    command = [PROGRAM, "call", "query_trends", json.dumps(ASKED)]
+
+    def run(*more: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*command, *more], env=env, capture_output=True, text=True, timeout=60, check=False
+        )
+
+    file = tmp_path / "views.png"
+    done = run("--picture", str(file))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert file.read_bytes().startswith(b"\x89PNG")
+    assert "give --picture FILE" in run().stderr
+    refused = run("--picture", str(tmp_path / "nowhere" / "views.png"))
+    assert refused.returncode == 1
+    assert "No such file or directory. Give a file that can be written." in refused.stderr
