@@ -63,7 +63,6 @@ async def test_words_of_posthog_leave_a_whole_sentence_whatever_they_end_with(ma
     assert text.startswith("Refused. PostHog says what stands below. Fix it.\n")
 
 
-
 async def test_an_offset_behind_the_last_row_is_said_instead_of_that_there_is_nothing(make_app: Make) -> None:
     text = (await call(make_app(), "rows", offset=7)).text
     assert text.endswith("No rows.\noffset=7 is past the last one; the first are at offset=0.")
