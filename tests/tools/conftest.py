@@ -52,6 +52,11 @@ class Agent:
         """The rows of a table; a column that has one text in all of many rows comes first."""
         return read_table(await self.ask(tool, **arguments))[1]
 
+    async def named_rows(self, tool: str, /, **arguments: Any) -> list[dict[str, Any]]:
+        """The rows of a table by the names of its columns, wherever those stand."""
+        columns, rows = read_table(await self.ask(tool, **arguments))
+        return [dict(zip(columns, row, strict=True)) for row in rows]
+
 
 @pytest.fixture(scope="session")
 async def sandbox() -> AsyncIterator[SandboxProcess]:

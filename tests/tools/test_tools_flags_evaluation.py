@@ -150,7 +150,8 @@ async def test_all_flags_are_the_active_ones(agent, name):
     await agent.record("create_flag", key=f"{name}-on")
     await agent.record("create_flag", key=f"{name}-off", active=False)
     for mode in ("local", "remote"):
-        keys = {row[0] for row in await agent.rows("evaluate_flags", distinct_id="u1", mode=mode)}
+        rows = await agent.named_rows("evaluate_flags", distinct_id="u1", mode=mode)
+        keys = {row["flag"] for row in rows}
         assert f"{name}-on" in keys
         assert f"{name}-off" not in keys
 

@@ -122,9 +122,9 @@ async def test_everybody_gets_the_same_from_all(agent, sandbox, name, seed):
         ours[mode] = {}
         for person, known in people.items():
             given = {"person_properties": known} if mode == "local" else {}
-            rows = await agent.rows("evaluate_flags", distinct_id=person, flags=keys, mode=mode, **given)
-            assert {row[4] for row in rows} == {mode}
-            ours[mode][person] = {row[0]: row[1] for row in rows}
+            rows = await agent.named_rows("evaluate_flags", distinct_id=person, flags=keys, mode=mode, **given)
+            assert {row["from"] for row in rows} == {mode}
+            ours[mode][person] = {row["flag"]: row["value"] for row in rows}
     theirs = await asyncio.to_thread(_sdk, sandbox.url, people, keys)
     theirs += await _node(sandbox.environment, people, keys)
 
