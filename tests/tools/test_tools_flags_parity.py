@@ -122,7 +122,8 @@ async def test_everybody_gets_the_same_from_all(agent, sandbox, name, seed):
         ours[mode] = {}
         for person, known in people.items():
             given = {"person_properties": known} if mode == "local" else {}
-            rows = await agent.named_rows("evaluate_flags", distinct_id=person, flags=keys, mode=mode, **given)
+            asked = {"distinct_id": person, "flags": keys, "mode": mode, **given}
+            rows = await agent.named_rows("evaluate_flags", **asked)
             assert {row["from"] for row in rows} == {mode}
             ours[mode][person] = {row["flag"]: row["value"] for row in rows}
     theirs = await asyncio.to_thread(_sdk, sandbox.url, people, keys)
