@@ -3,7 +3,7 @@
 import re
 
 _COUNT = re.compile(r"\d+ (of .+ )?rows?\.")
-_TIMES = re.compile(r"(.+): each cell is what … stands for in (.*)…(.*)\.")
+_TIMES = re.compile(r"(.+): cells show the … of (.*)…(.*)\.")
 _SAME = "The same in every row below:"
 
 

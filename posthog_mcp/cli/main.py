@@ -6,6 +6,7 @@ import argparse
 import difflib
 import gc
 import importlib
+import os
 import pkgutil
 import re
 import sys
@@ -16,6 +17,7 @@ from posthog_mcp import __version__, cli
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_GONE = 141  # what a shell says of a program that a closed pipe ended
 _DEFAULT = "serve"
 
 
@@ -38,7 +40,13 @@ def run(arguments: list[str] | None = None) -> int:
         _refuse(commands[given[0]], unknown)
     gc.freeze()  # what was imported stays; looking through it again would only cost
     gc.enable()
-    return int(parsed.run(parsed))
+    try:
+        code = int(parsed.run(parsed))
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read the output has seen enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _GONE
+    return code
 
 
 def _commands() -> list[str]:

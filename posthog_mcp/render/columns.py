@@ -57,9 +57,7 @@ def how_to_read(shown: Sequence[Column]) -> list[str]:
     for column in shown:
         if column.times and column.times.whole:
             named.setdefault(column.times.whole, []).append(column.name)
-    return [
-        f"{', '.join(names)}: each cell is what … stands for in {whole}." for whole, names in named.items()
-    ]
+    return [f"{', '.join(names)}: cells show the … of {whole}." for whole, names in named.items()]
 
 
 def lines(shown: Sequence[Column]) -> Iterator[str]:

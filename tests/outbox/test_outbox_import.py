@@ -6,7 +6,7 @@ import json
 import os
 import random
 import sqlite3
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -172,6 +172,15 @@ async def test_a_refused_project_stops_the_import_and_a_later_run_goes_on(enviro
     assert [event["properties"]["n"] for event in stub.taken] == list(range(700))
 
 
+def waiting_in(path: Path) -> int:
+    """How many events an outbox holds; 0 before it is there."""
+    with closing(sqlite3.connect(path)) as db:
+        try:
+            return db.execute("SELECT count(*) FROM events").fetchone()[0]
+        except sqlite3.OperationalError:
+            return 0
+
+
 async def test_it_takes_half_the_outbox_at_most(environment, stub, tmp_path):
     stub.answer = lambda _: Reply(503)
     environment["POSTHOG_MCP_OUTBOX_EVENTS"] = "2000"
@@ -179,10 +188,12 @@ async def test_it_takes_half_the_outbox_at_most(environment, stub, tmp_path):
     process = await asyncio.create_subprocess_exec(
         PROGRAM, "import", str(path), env={"PATH": os.environ["PATH"], **environment}
     )
-    await anyio.sleep(2)
-    with sqlite3.connect(tmp_path / "state" / "outbox.db") as db:
-        assert db.execute("SELECT count(*) FROM events").fetchone() == (1_000,)
-    db.close()
+    async with asyncio.timeout(45):
+        while waiting_in(tmp_path / "state" / "outbox.db") < 1_000:
+            await anyio.sleep(0.05)
+    for _ in range(20):  # and there it stays
+        await anyio.sleep(0.05)
+        assert waiting_in(tmp_path / "state" / "outbox.db") == 1_000
     stub.answer = lambda _: Reply()
     async with asyncio.timeout(45):
         assert await process.wait() == 0

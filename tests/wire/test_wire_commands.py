@@ -61,6 +61,19 @@ def test_tools_are_listed_for_people_and_as_json(run: Run) -> None:
     assert all(tool["read_only"] for tool in described)
 
 
+def test_output_that_nobody_reads_on_ends_the_command_without_a_word() -> None:
+    environment = {"PATH": os.environ["PATH"]}
+    command = [PROGRAM, "tools", "--json", "--areas", "all"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
+    ) as process:
+        assert process.stdout
+        assert process.stderr
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(SECONDS) == 141
+
+
 def test_help_and_version_are_told(run: Run) -> None:
     assert run("--version").stdout.startswith("posthog-mcp ")
     helped = run("--help").stdout
