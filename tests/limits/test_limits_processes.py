@@ -5,7 +5,7 @@ import importlib.util
 import json
 import statistics
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,8 @@ WORKER = Path(__file__).with_name("limits_worker.py")
 LIMITS = [["short", 20, 1.0], ["long", 100, 10.0]]
 ROUND = 10.2  # seconds: the longer window and the guard
 ASKED = 0.97
+ATTEMPTS = 3
+LONGEST_TRAVEL = 0.22  # seconds: the least travel and the guard
 
 
 class Worker:
@@ -63,13 +65,6 @@ class Worker:
         return json.loads(written)
 
 
-@pytest.fixture
-async def sandbox() -> AsyncIterator[SandboxProcess]:
-    limits = "crud=" + ",".join(f"{permits}/{seconds:g}s" for _, permits, seconds in LIMITS)
-    async with SandboxProcess(limits=limits) as sandbox:
-        yield sandbox
-
-
 async def requests(sandbox: SandboxProcess) -> list[tuple[datetime, int]]:
     """When each request arrived at the limited endpoint, and how it was answered."""
     async with httpx2.AsyncClient(base_url=sandbox.url, trust_env=False) as client:
@@ -94,33 +89,55 @@ async def run(lasting: list[Worker], doomed: list[Worker], seconds: float) -> li
     return [await worker.end() for worker in lasting]
 
 
-async def test_eight_processes_use_what_is_allowed_and_no_more_though_four_are_killed_and_the_clock_jumps(
-    sandbox: SandboxProcess, tmp_path: Path
-):
-    job: dict[str, Any] = {"url": sandbox.url, "state_dir": str(tmp_path), "jump": 3_600}
-    doomed = [await Worker.start(1, **job) for _ in range(4)]
-    lasting = [await Worker.start(6, **job) for _ in range(4)]
-    done = await run(lasting, doomed, 2 * ROUND + 1)
+Start = Callable[[str, Path], Awaitable[tuple[list[Worker], list[Worker]]]]
+Outcome = tuple[list[tuple[datetime, int]], list[dict[str, Any]]]
 
-    log = await requests(sandbox)
+
+async def outcome(start: Start, seconds: float, folder: Path) -> Outcome:
+    """What came of the first run whose requests travelled no longer than the guard pays for: arrivals, work.
+
+    A machine that holds a process up for longer than the guard can have any limiter refused.
+    """
+    limits = "crud=" + ",".join(f"{permits}/{seconds:g}s" for _, permits, seconds in LIMITS)
+    for attempt in range(ATTEMPTS):
+        async with SandboxProcess(limits=limits) as sandbox:
+            lasting, doomed = await start(sandbox.url, folder / str(attempt))
+            done = await run(lasting, doomed, seconds)
+            log = await requests(sandbox)
+        if max(one["slowest"] for one in done) <= LONGEST_TRAVEL:
+            return log, done
+    pytest.skip(f"this machine holds requests up for longer than {LONGEST_TRAVEL} s")
+
+
+async def test_eight_processes_use_what_is_allowed_and_no_more_though_four_are_killed_and_the_clock_jumps(
+    tmp_path: Path,
+):
+    async def start(url: str, folder: Path) -> tuple[list[Worker], list[Worker]]:
+        job: dict[str, Any] = {"url": url, "state_dir": str(folder), "jump": 3_600}
+        return [await Worker.start(6, **job) for _ in range(4)], [
+            await Worker.start(1, **job) for _ in range(4)
+        ]
+
+    log, done = await outcome(start, 2 * ROUND + 1, tmp_path)
     assert [status for _, status in log if status != 200] == []
     assert [one["errors"] + one["given_up"] for one in done] == [[]] * 4
     used = sum((at - log[0][0]).total_seconds() < 2 * ROUND for at, _ in log)
-    lost = sum(worker.callers for worker in doomed)  # at most one permit for each slot they held
+    lost = 4  # at most one permit for each slot that the killed ones held
     assert used + lost >= ASKED * 100 / 10 * 2 * ROUND
     means = [statistics.mean(one["waits"]) for one in done]
     assert max(means) <= 2 * statistics.mean(means)
 
 
 async def test_processes_of_two_machines_are_not_refused_either_though_some_are_killed(
-    sandbox: SandboxProcess, tmp_path: Path, redis_url: str
+    tmp_path: Path, redis_url: str
 ):
-    job: dict[str, Any] = {"url": sandbox.url, "redis_url": redis_url}
-    doomed = [await Worker.start(1, state_dir=str(tmp_path / "one"), **job) for _ in range(2)]
-    lasting = [await Worker.start(6, state_dir=str(tmp_path / name), **job) for name in ("one", "two")]
-    done = await run(lasting, doomed, ROUND / 2)
+    async def start(url: str, folder: Path) -> tuple[list[Worker], list[Worker]]:
+        limits = [[f"{name} {folder.name}", *rest] for name, *rest in LIMITS]  # Redis forgets nothing
+        job: dict[str, Any] = {"url": url, "redis_url": redis_url, "limits": limits}
+        doomed = [await Worker.start(1, state_dir=str(folder / "one"), **job) for _ in range(2)]
+        return [await Worker.start(6, state_dir=str(folder / at), **job) for at in ("one", "two")], doomed
 
-    log = await requests(sandbox)
+    log, done = await outcome(start, ROUND / 2, tmp_path)
     assert [status for _, status in log if status != 200] == []
     assert [one["errors"] + one["given_up"] for one in done] == [[]] * 2
     assert len(log) > 2 * 20
