@@ -157,8 +157,9 @@ async def _project(context: Context) -> Check:
     try:
         project = await context.project(ProjectInput(project_id=None))
     except ToolFailure as failure:
-        # Several projects: every call may still name its own.
-        return Check("project", "warning", failure.why, failure.next_step)
+        # Where it sees several and none is set, every call may still name its own.
+        wanted = context.settings.pinned_project_id or context.settings.project_id
+        return Check("project", "broken" if wanted else "warning", failure.why, failure.next_step)
     except PostHogError as error:
         return _broken("project", error)
     mine = await context.token_project()

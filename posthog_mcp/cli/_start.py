@@ -7,7 +7,6 @@ import asyncio
 import shutil
 import sys
 import tempfile
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,12 +64,7 @@ def load(args: argparse.Namespace, **flags: object) -> Settings:
         "unattended_deletes": args.unattended_deletes,
         **flags,
     }
-    settings = Settings.load(environment(), **chosen)
-    if settings.redis_url and find_spec("redis") is None:
-        raise SettingsError(
-            ['POSTHOG_MCP_REDIS_URL needs a library that is missing: pip install "posthog-mcp[redis]".']
-        )
-    return settings
+    return Settings.load(environment(), **chosen)
 
 
 def refuse(error: SettingsError) -> int:

@@ -184,7 +184,8 @@ async def write_endpoint(ctx: Context, args: WriteEndpoint) -> Record:
     about: Json = {"request": request, **({"project": asked.project} if asked.project else {})}
     if args.dry_run:
         return Record({"dry_run": True, **about, "query": args.query, "body": args.body})
-    await ctx.consent(_act(request, asked.project, args), path.strip("/").rpartition("/")[2])
+    name = path.strip("/").rpartition("/")[2]
+    await ctx.consent(_act(request, asked.project, args), name, "It may be that this cannot be taken back.")
     body = None if asked.endpoint.method == "DELETE" and not args.body else args.body
     answer = await ctx.api.call(asked.endpoint, asked.params, query=args.query, body=body)
     # It may have been one that flags depend on.

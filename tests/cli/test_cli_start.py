@@ -21,7 +21,7 @@ def test_a_redis_without_its_library_stops_the_start_and_says_what_to_install(
     monkeypatch.setenv("POSTHOG_MCP_REDIS_URL", "redis://:CANARY@redis.example.com")
     started()
     monkeypatch.setitem(sys.modules, "redis", None)
-    with pytest.raises(SettingsError, match=r'pip install "posthog-mcp\[redis\]"') as stopped:
+    with pytest.raises(SettingsError, match=r"pip install 'posthog-mcp\[redis\]'") as stopped:
         started()
     assert "CANARY" not in str(stopped.value)
 

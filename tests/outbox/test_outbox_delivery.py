@@ -222,14 +222,6 @@ async def test_the_size_of_the_file_is_bounded_as_well(open_box):
     assert 100 <= box.status().events <= 250
 
 
-async def test_a_share_leaves_room_for_others(open_box):
-    box = open_box(host="http://127.0.0.1:9", most_events=100)
-    await box.append(events(50), historical=True, share=0.5)
-    with pytest.raises(OutboxFull):
-        await box.append(events(1), historical=True, share=0.5)
-    await box.append(events(50))
-
-
 async def test_memory_alone_is_said_loudly(stub, caplog):
     box = Outbox("phc_x", stub.url, None)
     await box.capture("ada", "seen", wait=True)

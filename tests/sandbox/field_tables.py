@@ -175,7 +175,9 @@ TABLES: dict[str, Table] = {
         "interval": to(8, 0, source=RETENTION),
         "series": to(1, 0, source={**TRENDS, "series": [A, B]}),
         "breakdown": to("pro", source={**TRENDS, **BY_PLAN}),
-        "compare": to("previous", "current", source={**TRENDS, **COMPARED}),
+        # one week has days of both periods
+        "compare": to("previous", "current", day="2026-03-08",
+                      source={**TRENDS, **COMPARED, "interval": "week"}),
     }),
     "StickinessActorsQuery": Table(within(ACTORS, "source"), STUCK, {
         **COMMON,

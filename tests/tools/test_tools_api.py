@@ -138,8 +138,8 @@ async def test_a_person_sees_what_will_be_sent_and_can_refuse(
     (question,) = server.asked
     assert question.name == "actions"
     assert (
-        f'Send POST /api/projects/1/actions/ in project Sandbox (1) with {{"body": {{"name": "{name}"}}}}.'
-        == (question.act)
+        f'Send POST /api/projects/1/actions/ in project Sandbox (1) with {{"body": {{"name": "{name}"}}}}. '
+        "It may be that this cannot be taken back." == (question.act)
     )
     assert not await served(sandbox, "/actions/")
 

@@ -267,7 +267,7 @@ async def test_a_filter_with_nothing_to_choose_from_restricts_nothing(api, opera
                     "day": "2026-03-09",
                 },
             },
-            "before the date range",
+            "outside the date range",
         ),
     ],
 )
