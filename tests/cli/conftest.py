@@ -40,7 +40,8 @@ def run(
             monkeypatch.delenv(name)
         return Done(code, printed.out, printed.err)
 
-    logger = logging.getLogger("posthog_mcp")
-    level = logger.level
+    loggers = [logging.getLogger(name) for name in ("posthog_mcp", "posthog_mcp.outbox")]
+    levels = [logger.level for logger in loggers]
     yield make
-    logger.setLevel(level)  # a command says what it has to say in its own words, and ends; tests go on
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)  # a command says what it has to say in its own words, and ends; tests go on

@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -51,7 +52,7 @@ class Stub:
         self.answer = answer
         self.batches: list[Batch] = []
         self.taken: list[Json] = []
-        self._writers: set[asyncio.StreamWriter] = set()
+        self._serving: set[asyncio.Task[None]] = set()
         self.busy = 0
         self.most_at_once = 0
 
@@ -62,8 +63,10 @@ class Stub:
 
     async def __aexit__(self, *_: object) -> None:
         self._server.close()
-        for writer in self._writers:
-            writer.close()
+        serving = tuple(self._serving)
+        for task in serving:
+            task.cancel()
+        await asyncio.gather(*serving)
         await self._server.wait_closed()
 
     @property
@@ -75,7 +78,9 @@ class Stub:
         return [event["uuid"] for event in self.taken]
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._writers.add(writer)
+        task = asyncio.current_task()
+        assert task
+        self._serving.add(task)
         try:
             while head := (await reader.readuntil(b"\r\n\r\n")).decode().lower():
                 headers = dict(line.split(": ", 1) for line in head.split("\r\n")[1:] if line)
@@ -87,11 +92,13 @@ class Stub:
                         return
                 finally:
                     self.busy -= 1
-        except (asyncio.IncompleteReadError, ConnectionError):
-            return
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+            return  # asyncio's server would complain of a cancelled task
         finally:
-            self._writers.discard(writer)
+            self._serving.discard(task)
             writer.close()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
 
     async def _answer(self, headers: dict[str, str], body: bytes, writer: asyncio.StreamWriter) -> bool:
         assert headers["content-encoding"] == "gzip"
