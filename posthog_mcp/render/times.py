@@ -43,7 +43,7 @@ class Times:
         distinct = len(set(bare))
         apart = (stop for stop in (_SECOND, _MILLISECOND) if len({time[:stop] for time in bare}) == distinct)
         stop = next(apart, None)
-        if len(values) < _ROWS or distinct == 1 or not zone:  # a date without its year saves next to nothing
+        if len(values) < _ROWS or distinct == 1:
             return cls("", "", stop, zone)
         zeros, stop = _zeros(bare, stop)
         return cls(_start(bare), zeros + zone, stop, zone)

@@ -54,8 +54,8 @@ def test_hours_and_days_leave_out_the_clock_that_is_0():
     ]
 
 
-def test_dates_stay_whole():
-    assert lines(numbered("2026-03-{}"))[1:3] == ["a", "2026-03-10"]
+def test_dates_of_a_year_say_it_once():
+    assert lines(numbered("2026-03-{}"))[1:4:2] == ["a: cells show the … of 2026-….", "03-10"]
 
 
 def test_columns_with_the_same_left_out_share_a_line():
