@@ -121,8 +121,8 @@ class Dispatcher:
                 if ask is not None:
                     context.ask = _without_haste(ask, deadline)
                 result = _past_the_end(await self._run(tool, context, args, arguments), args)
-                rendered = render(result, as_json=as_json or getattr(args, "format", "") == "json")
                 picture = await self._picture(result)
+                rendered = render(result, as_json=as_json or getattr(args, "format", "") == "json")
                 answer, outcome = self._kept(rendered.text, rendered.structured, picture), "ok"
             if deadline.cancelled_caught:
                 answer, outcome = self._error(self._too_slow(tool)), "error"
@@ -189,10 +189,17 @@ class Dispatcher:
         return await self._result(tool, context, check(tool, arguments, withheld), arguments)
 
     async def _picture(self, result: Result) -> bytes | None:
-        """The chart of a result; what the text hides, its labels hide too."""
+        """The chart of a result; what the text hides, its labels hide too.
+
+        Where it cannot be drawn the result says so: its numbers are there all the same.
+        """
         if not isinstance(result, Table) or result.chart is None:
             return None
-        return await self._drawing.png(vega_lite(result.chart, self._hidden))
+        try:
+            return await self._drawing.png(vega_lite(result.chart, self._hidden))
+        except ToolFailure as failure:
+            result.about.append(str(failure))
+            return None
 
     def _kept(self, text: str, structured: dict[str, Any] | None, picture: bytes | None) -> Answer:
         """An answer without keys that PostHog's objects or events may carry, and without people if so set."""

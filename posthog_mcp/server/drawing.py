@@ -51,6 +51,6 @@ class Drawing:
         _log.error("drawing a chart ended with code %s", done.returncode)
         raise ToolFailure(
             "No chart could be drawn.",
-            "The renderer failed on it; the numbers are there all the same.",
-            "Call again without `chart`.",
+            "The renderer failed on it.",
+            "The numbers are there all the same.",
         )

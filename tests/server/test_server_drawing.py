@@ -9,11 +9,11 @@ import pytest
 from mcp import Client
 from mcp.types import TextContent
 
-from posthog_mcp.render import Chart, Series, vega_lite
+from posthog_mcp.render import Chart, Series, Table, vega_lite
 from posthog_mcp.server import catalog, drawing
 from posthog_mcp.server.app import App
 from posthog_mcp.server.drawing import Drawing, available
-from posthog_mcp.tool import ToolFailure
+from posthog_mcp.tool import Access, Context, Input, ToolFailure, tool
 
 CHARTED = {
     "query_trends", "query_funnel", "query_retention", "query_lifecycle", "query_stickiness", "get_insight",
@@ -69,7 +69,9 @@ async def test_others_go_on_while_a_chart_is_drawn() -> None:
 
 @drawn
 async def test_what_the_renderer_refuses_is_said_in_words() -> None:
-    with pytest.raises(ToolFailure, match=r"No chart could be drawn\. .* Call again without `chart`\."):
+    with pytest.raises(
+        ToolFailure, match=r"No chart could be drawn\. .* The numbers are there all the same\."
+    ):
         await Drawing().png({"mark": "nonsense"})
 
 
@@ -80,7 +82,7 @@ async def test_what_the_renderer_refuses_is_said_in_words() -> None:
             "no_renderer",
             'The renderer cannot be loaded: it is not there. Have `pip install "posthog-mcp[charts]"`',
         ),
-        ("dying_renderer", "The renderer failed on it; the numbers are there all the same."),
+        ("dying_renderer", "The renderer failed on it. The numbers are there all the same."),
     ],
 )
 async def test_a_renderer_that_is_not_there_or_dies_is_said_in_words(
@@ -91,6 +93,31 @@ async def test_a_renderer_that_is_not_there_or_dies_is_said_in_words(
     with pytest.raises(ToolFailure) as failure:
         await Drawing().png({})
     assert words in str(failure.value)
+
+
+class Nothing(Input):
+    """No arguments."""
+
+
+@tool(area="project", access=Access.READ, title="Chart something", keys=())
+async def chart_something(ctx: Context, args: Nothing) -> Table:
+    """Give numbers with a chart of them."""
+    del ctx, args
+    return Table(about=[], columns=["n"], rows=[[7]], chart=chart("heat"))
+
+
+async def test_numbers_whose_chart_cannot_be_drawn_are_answered_with_the_reason(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    monkeypatch.setattr(drawing, "_DRAWER", "dying_renderer")
+    async with Client(App(settings(), tools=[chart_something]).server()) as client:
+        answer = await client.call_tool("chart_something", {})
+    assert not answer.is_error
+    [text] = answer.content
+    assert isinstance(text, TextContent)
+    assert text.text.startswith("No chart could be drawn. The renderer failed on it.")
+    assert text.text.endswith("n\n7")
 
 
 @pytest.mark.parametrize("installed", [True, False])
