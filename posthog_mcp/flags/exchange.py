@@ -8,18 +8,18 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Any, cast
+from typing import Any
 
 import anyio
 import anyio.to_thread
-import redis.asyncio
+import redis
 from redis.exceptions import LockError
 
 from posthog_mcp.flags.snapshot import Kept
+from posthog_mcp.limits.reach import ANSWER_SECONDS, PREFIX, connect
 
 _log = logging.getLogger(__name__)
-_PREFIX = "posthog-mcp:flags"
-_ANSWER_SECONDS = 1.0
+_PREFIX = f"{PREFIX}:flags"
 _KEPT_SECONDS = 7 * 86_400
 _HELD_SECONDS = 30.0  # a machine that ended while it asked holds up the others no longer
 _LOOK_SECONDS = 0.05
@@ -35,18 +35,12 @@ class Exchange:
 
     def __init__(self, url: str, name: str) -> None:
         self._name = f"{_PREFIX}:{name}"
-        self._client: redis.asyncio.Redis = cast("Any", redis.asyncio.Redis).from_url(
-            # The library's own limit on answers is `asyncio.wait_for`, which before Python 3.12 now and then
-            # swallows the cancellation of its caller.
-            url,
-            socket_timeout=None,
-            socket_connect_timeout=_ANSWER_SECONDS,
-        )
+        self._client = connect(url, decoded=False)
 
     async def get(self) -> Kept | None:
         """What was put last; None where there is nothing, or nobody to ask."""
         try:
-            with anyio.fail_after(_ANSWER_SECONDS):
+            with anyio.fail_after(ANSWER_SECONDS):
                 text: Any = await self._client.get(self._name)
             return await anyio.to_thread.run_sync(Kept.loads, text) if text else None
         except (redis.RedisError, OSError, ValueError) as error:
@@ -57,8 +51,8 @@ class Exchange:
         """Give it to the other machines."""
         text = await anyio.to_thread.run_sync(kept.dumps)
         try:
-            with anyio.fail_after(_ANSWER_SECONDS):
-                await cast("Any", self._client).set(self._name, text, ex=_KEPT_SECONDS)
+            with anyio.fail_after(ANSWER_SECONDS):
+                await self._client.set(self._name, text, ex=_KEPT_SECONDS)
         except (redis.RedisError, OSError) as error:
             _log.warning("Flag definitions are not shared through Redis: %s", type(error).__name__)
 
@@ -68,9 +62,7 @@ class Exchange:
 
         Where Redis is away it is everybody's turn.
         """
-        lock: Any = cast("Any", self._client).lock(
-            f"{self._name}:turn", timeout=_HELD_SECONDS, blocking=False
-        )
+        lock: Any = self._client.lock(f"{self._name}:turn", timeout=_HELD_SECONDS, blocking=False)
         ends = None if seconds is None else anyio.current_time() + seconds
         held = False
         try:
@@ -90,11 +82,11 @@ class Exchange:
 
     async def close(self) -> None:
         """Close the connections."""
-        await cast("Any", self._client).aclose()
+        await self._client.aclose()
 
     async def _release(self, lock: Any) -> None:
         try:
-            with anyio.fail_after(_ANSWER_SECONDS, shield=True):
+            with anyio.fail_after(ANSWER_SECONDS, shield=True):
                 await lock.release()
         except (LockError, redis.RedisError, OSError) as error:
             # it ends by itself after a while
@@ -102,5 +94,5 @@ class Exchange:
 
 
 async def _acquired(lock: Any) -> bool:
-    with anyio.fail_after(_ANSWER_SECONDS):
+    with anyio.fail_after(ANSWER_SECONDS):
         return await lock.acquire()

@@ -21,15 +21,16 @@ ANSWER_SECONDS = 1.0
 RETRY_SECONDS = 5.0
 
 
-def connect(url: str) -> Any:
+def connect(url: str, *, decoded: bool = True) -> Any:
     """A client of the Redis; nothing is opened yet. Whoever uses it keeps time with `ANSWER_SECONDS`.
 
     Args:
         url: `redis://`, `rediss://` or `unix://`.
+        decoded: Whether it answers with text rather than with bytes.
     """
     return cast("Any", redis.asyncio.Redis).from_url(
         url,
-        decode_responses=True,
+        decode_responses=decoded,
         # The library's own time limit is `asyncio.wait_for`, which before Python 3.12 now and then swallows
         # the cancellation of its caller.
         socket_timeout=None,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Self, Union, cast, get_args, get_origin
+from typing import Annotated, Any, Literal, Self, TypeVar, Union, cast, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
@@ -88,6 +89,9 @@ class NeedsExtra:
     extra: str
 
 
+_Mark = TypeVar("_Mark", Needs, NeedsExtra)
+
+
 class Input(BaseModel):
     """Base of every tool's arguments.
 
@@ -118,22 +122,18 @@ class Input(BaseModel):
     @classmethod
     def needs(cls) -> dict[str, Access]:
         """The arguments that exist only from an access level on, with that level."""
-        return {
-            name: mark.access
-            for name, info in cls.model_fields.items()
-            for mark in info.metadata
-            if isinstance(mark, Needs)
-        }
+        return {name: mark.access for name, mark in cls._marked(Needs)}
 
     @classmethod
     def extras(cls) -> dict[str, str]:
         """The arguments that need an extra, each with its name."""
-        return {
-            name: mark.extra
-            for name, info in cls.model_fields.items()
-            for mark in info.metadata
-            if isinstance(mark, NeedsExtra)
-        }
+        return {name: mark.extra for name, mark in cls._marked(NeedsExtra)}
+
+    @classmethod
+    def _marked(cls, kind: type[_Mark]) -> Iterator[tuple[str, _Mark]]:
+        """The arguments with a mark of that kind, each with it."""
+        for name, info in cls.model_fields.items():
+            yield from ((name, mark) for mark in info.metadata if isinstance(mark, kind))
 
     def given(self, name: str) -> bool:
         """Whether the caller gave the argument `name`: in an update, what is absent stays."""

@@ -8,6 +8,7 @@ from typing import Any
 import anyio
 import httpx2
 import pytest
+from slow_posthog import RUNNING, TOO_LONG
 from wire_program import MODERN, SECONDS, Program, request
 
 from posthog_mcp.sandbox.process import SandboxProcess
@@ -15,19 +16,6 @@ from posthog_mcp.sandbox.process import SandboxProcess
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("chdb") is None, reason="needs posthog-mcp[sandbox]")
 
 CAN_ASK = {**MODERN, "io.modelcontextprotocol/clientCapabilities": {"elicitation": {"form": {}}}}
-STOPPED = {
-    "route": "/api/projects/*/query/",
-    "method": "POST",
-    "status": 504,
-    "times": 1,
-    "body": {"type": "server_error", "code": "error", "detail": "Query has hit the max execution time."},
-}
-RUNNING = {
-    "route": "/api/projects/*/query/*/",
-    "method": "GET",
-    "status": 202,
-    "body": {"query_status": {"complete": False}},
-}
 
 
 class Replica:
@@ -142,7 +130,7 @@ async def test_a_query_handed_over_by_one_is_found_at_the_other(
 ) -> None:
     one, other = replica(POSTHOG_MCP_CALL_SECONDS="2"), pair[1]
     async with httpx2.AsyncClient(base_url=sandbox.url) as control:
-        for fault in (STOPPED, RUNNING):
+        for fault in (TOO_LONG, RUNNING):
             (await control.post("/_sandbox/faults", json=fault)).raise_for_status()
         handle = (await one.record("query_hogql", query="SELECT 40 + 2"))["handle"]
         (await control.delete("/_sandbox/faults")).raise_for_status()
